@@ -1,0 +1,336 @@
+"""Every message between Ratchet's processes: one table of procedures, each with its request and reply.
+
+`ratchet.rpc` carries them over `ipc`. A name is `noun.verb`; the role that serves it stands in the row. Bodies are
+pydantic models, validated by the callee.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import Field
+
+from ratchet.models import (
+    BrokenFile,
+    Category,
+    Execution,
+    Failure,
+    JsonObject,
+    Level,
+    LogRecord,
+    Model,
+    Progress,
+    Source,
+    Span,
+    Status,
+    Task,
+)
+
+RequestT = TypeVar("RequestT", bound=Model)
+ReplyT = TypeVar("ReplyT", bound=Model)
+
+
+class Empty(Model):
+    """A body that says nothing."""
+
+
+# --- executions: served by the task-runner ---------------------------------------------------------------------
+
+
+class Submit(Model):
+    """Run a task. The caller mints `execution_id`, so that sending this twice is one execution."""
+
+    execution_id: str
+    task_id: str
+    input: JsonObject
+    source: Source
+    trace: bool = True
+    priority: int = 0
+    idempotency_key: str | None = None
+    metadata: JsonObject = Field(default_factory=dict[str, Any])
+    wait_seconds: float = 0  # reply when terminal, at most this long after the execution is durable
+
+
+class GetExecution(Model):
+    """Read an execution; with `wait_seconds`, reply when it is terminal, at most that much later."""
+
+    execution_id: str
+    wait_seconds: float = 0
+
+
+class ListExecutions(Model):
+    """Newest first unless `sort` says otherwise. `cursor` continues an earlier answer."""
+
+    since_ns: int | None = None
+    until_ns: int | None = None
+    status: list[Status] | None = None
+    task_id: str | None = None
+    limit: int = 50
+    cursor: str | None = None
+    sort: Literal["newest", "oldest"] = "newest"
+
+
+class ExecutionPage(Model):
+    """Part of a list, without outputs; `next_cursor` is None on the last page."""
+
+    executions: list[Execution]
+    next_cursor: str | None = None
+
+
+class CancelExecution(Model):
+    """Ask an execution to stop. Idempotent; a terminal execution stays as it is."""
+
+    execution_id: str
+    reason: str = ""
+    wait_seconds: float = 0
+
+
+# --- the catalogue: served by the task-runner --------------------------------------------------------------------
+
+
+class ListTasks(Model):
+    """Tasks whose id, description or tags contain `filter` (case-insensitive), sorted by id."""
+
+    filter: str | None = None
+
+
+class Catalogue(Model):
+    """What the task folders hold at this moment."""
+
+    tasks: list[Task]
+    broken: list[BrokenFile]
+
+
+# --- attempts: runner <-> worker -----------------------------------------------------------------------------------
+
+
+class AttemptOrder(Model):
+    """Run this attempt. Served by a worker; the reply means that it is in the worker's hands."""
+
+    execution_id: str
+    attempt: int
+    fence: int
+    runner: str  # the runner's incarnation: an order from an earlier one is refused
+    task_id: str
+    function: str
+    path: str
+    version: str
+    input: JsonObject
+    trace: bool
+    timeout_seconds: float | None = None
+
+
+class StopAttempt(Model):
+    """End this attempt: climb the kill ladder. Served by a worker; idempotent; the end comes as an AttemptReport."""
+
+    execution_id: str
+    fence: int
+    category: Category = Category.CANCELLED
+    reason: str = ""
+
+
+class AttemptReport(Model):
+    """How an attempt ended. Served by the runner; sent again until it is answered."""
+
+    execution_id: str
+    fence: int
+    pid: int | None = None
+    started_ns: int
+    ended_ns: int
+    output: Any = None
+    failure: Failure | None = None  # None: completed
+    stopped_by: Literal["cooperative", "term", "kill"] | None = None
+    telemetry: Literal["complete", "incomplete"] = "complete"
+
+
+class AttemptProgress(Model):
+    """Event from a worker: the newest progress of an attempt (conflated)."""
+
+    execution_id: str
+    fence: int
+    progress: Progress
+
+
+class AttemptStarted(Model):
+    """Event from a worker: the attempt runs in this process now."""
+
+    execution_id: str
+    fence: int
+    pid: int
+
+
+class DescribeFile(Model):
+    """Import a task file in a fresh child and say what it defines. Served by a worker."""
+
+    path: str
+
+
+class FileDescription(Model):
+    """What a task file defines, or why it cannot be loaded; `files` are the files its version is the hash of."""
+
+    version: str
+    files: list[str]
+    tasks: list[Task]
+    broken: BrokenFile | None = None
+
+
+class WorkerHello(Model):
+    """What a worker says of itself in its link's hello body."""
+
+    slots: int
+    in_flight: list[tuple[str, int]]  # (execution_id, fence) of every attempt whose report is not yet answered
+
+
+# --- logs: served by the log-store -----------------------------------------------------------------------------------
+
+
+class AppendLogs(Model):
+    """Durable when answered; a record whose (execution_id, attempt, sequence) is known is ignored."""
+
+    execution_id: str
+    attempt: int
+    records: list[LogRecord]
+
+
+class ReadLogs(Model):
+    """Oldest first. `after` is the cursor of an earlier answer; `wait_seconds` waits for a record after it."""
+
+    execution_id: str
+    level: Level | None = None  # this level and above
+    search: str | None = None  # case-insensitive substring of the message
+    limit: int = 100
+    after: str | None = None
+    tail: bool = False  # the newest `limit` records instead of the oldest
+    wait_seconds: float = 0
+
+
+class StoredLogRecord(LogRecord):
+    """A log record with the attempt it belongs to."""
+
+    attempt: int
+
+
+class LogPage(Model):
+    """Part of an execution's log.
+
+    Attributes:
+        counts: Records by level, over the whole execution.
+        next_cursor: Continues after the last record given; None only where there is none at all.
+        more: Whether more records match now.
+    """
+
+    records: list[StoredLogRecord]
+    counts: dict[str, int]
+    next_cursor: str | None = None
+    more: bool = False
+
+
+# --- spans: served by the trace-store ----------------------------------------------------------------------------------
+
+
+class AppendSpans(Model):
+    """Durable when answered; a span whose (execution_id, attempt, sequence) is known is ignored."""
+
+    execution_id: str
+    attempt: int
+    spans: list[Span]
+
+
+class ReadSpans(Model):
+    """Every span of an execution, by start time; at most `limit`."""
+
+    execution_id: str
+    limit: int = 10_000
+
+
+class StoredSpan(Span):
+    """A span with the attempt it belongs to."""
+
+    attempt: int
+
+
+class SpanPage(Model):
+    """The spans of an execution; `total` counts those that `limit` cut off too."""
+
+    spans: list[StoredSpan]
+    total: int
+
+
+# --- health: served by every actor -----------------------------------------------------------------------------------
+
+
+class PeerHealth(Model):
+    """One peer of the hub."""
+
+    name: str
+    role: str
+    incarnation: str
+    liveness: Literal["alive", "suspect", "dead"]
+    connected_seconds: float
+    queued_envelopes: int = 0
+
+
+class StoreHealth(Model):
+    """One store's file."""
+
+    path: str
+    bytes: int
+    rows: int
+    schema_version: int
+
+
+class Health(Model):
+    """What an actor says of itself; the runner's has every field."""
+
+    name: str
+    version: str
+    pid: int
+    uptime_seconds: float
+    memory_bytes: int
+    stores: list[StoreHealth] = Field(default_factory=list[StoreHealth])
+    peers: list[PeerHealth] = Field(default_factory=list[PeerHealth])
+    executions: dict[str, int] = Field(default_factory=dict[str, int])  # by status
+    queue_limit: int | None = None
+    slots: int | None = None  # over all workers; a worker: its own
+    slots_busy: int | None = None
+    counters: dict[str, int] = Field(default_factory=dict[str, int])  # everything dropped, late, expired or refused
+    tasks: int | None = None
+    broken_files: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Procedure(Generic[RequestT, ReplyT]):
+    """One row of the table.
+
+    Attributes:
+        name: What travels in the envelope's method field.
+        role: Who serves it.
+        request: Model of the body that goes.
+        reply: Model of the body that comes back.
+        idempotent: Whether sending it again after a lost connection is harmless.
+        event: It is sent one way; there is no reply.
+    """
+
+    name: str
+    role: str
+    request: type[RequestT]
+    reply: type[ReplyT]
+    idempotent: bool = True
+    event: bool = False
+
+
+SUBMIT = Procedure("executions.submit", "task-runner", Submit, Execution)
+GET_EXECUTION = Procedure("executions.get", "task-runner", GetExecution, Execution)
+LIST_EXECUTIONS = Procedure("executions.list", "task-runner", ListExecutions, ExecutionPage)
+CANCEL_EXECUTION = Procedure("executions.cancel", "task-runner", CancelExecution, Execution)
+LIST_TASKS = Procedure("tasks.list", "task-runner", ListTasks, Catalogue)
+REPORT_ATTEMPT = Procedure("attempts.report", "task-runner", AttemptReport, Empty)
+ATTEMPT_PROGRESS = Procedure("attempts.progress", "task-runner", AttemptProgress, Empty, event=True)
+ATTEMPT_STARTED = Procedure("attempts.started", "task-runner", AttemptStarted, Empty, event=True)
+RUN_ATTEMPT = Procedure("attempts.run", "worker", AttemptOrder, Empty, idempotent=False)
+STOP_ATTEMPT = Procedure("attempts.stop", "worker", StopAttempt, Empty)
+DESCRIBE_FILE = Procedure("files.describe", "worker", DescribeFile, FileDescription)
+APPEND_LOGS = Procedure("logs.append", "log-store", AppendLogs, Empty)
+READ_LOGS = Procedure("logs.read", "log-store", ReadLogs, LogPage)
+APPEND_SPANS = Procedure("spans.append", "trace-store", AppendSpans, Empty)
+READ_SPANS = Procedure("spans.read", "trace-store", ReadSpans, SpanPage)
+GET_HEALTH = Procedure("health.get", "*", Empty, Health)

@@ -1,0 +1,222 @@
+"""The nouns that processes share: executions, attempts, tasks, log records, spans.
+
+Pydantic because each of them crosses a process boundary and is validated where it arrives. Times are integers of
+nanoseconds since the Unix epoch (`…_ns`); durations are milliseconds (`…_ms`).
+"""
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+JsonObject = dict[str, Any]
+
+
+class Model(BaseModel):
+    """Base of every shared noun: immutable, and strict about unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Status(StrEnum):
+    """Where an execution is in its life (`ratchet.lifecycle` has the transitions)."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    INPUT_REQUIRED = "input_required"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether no further transition can follow."""
+        return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+
+
+class Category(StrEnum):
+    """Why an execution failed, in terms a caller can act on. docs/reference/failures.md explains each."""
+
+    EXCEPTION = "exception"  # the task raised
+    INVALID_INPUT = "invalid_input"  # the task's own types refused the input
+    INVALID_OUTPUT = "invalid_output"  # the output is not JSON, does not fit its type, or is too large
+    TIMEOUT = "timeout"  # the execution's time was up
+    CRASHED = "crashed"  # the child process died: exit code or signal in `process`
+    LIMIT = "limit"  # the child hit a limit: memory, CPU time, file size, open files
+    WORKER_LOST = "worker_lost"  # the worker or its zygote died, or its lease ran out
+    SHUTDOWN = "shutdown"  # the supervisor was drained before the execution ended
+    TASK_BROKEN = "task_broken"  # the task file could not be loaded
+    CANCELLED = "cancelled"  # a cancel was requested
+
+
+class Source(Model):
+    """Who asked for an execution."""
+
+    kind: Literal["mcp", "cli", "schedule", "task"]
+    client: str = "local"  # the authenticated name; "local" where nothing was authenticated
+    session_id: str | None = None
+    client_info: JsonObject | None = None  # self-reported, never used for authorization
+
+
+class Progress(Model):
+    """What a task last said about how far it is."""
+
+    current: float
+    total: float | None = None
+    message: str | None = None
+    at_ns: int
+
+    @property
+    def percent(self) -> float | None:
+        """0 to 100, or None where the total is unknown."""
+        if not self.total:
+            return None
+        return round(max(0.0, min(100.0, 100.0 * self.current / self.total)), 1)
+
+
+class Frame(Model):
+    """One frame of a traceback, outermost first in its list."""
+
+    file: str
+    line: int
+    function: str
+    source: str | None = None
+    in_task: bool = False  # the file lies in a task root
+
+
+class ExceptionInfo(Model):
+    """One exception of a chain."""
+
+    type: str  # qualified unless built in
+    message: str
+    frames: list[Frame] = Field(default_factory=list[Frame])
+    relation: Literal["cause", "context"] | None = None  # how the *previous* entry of the chain relates to this one
+    notes: list[str] = Field(default_factory=list[str])
+
+
+class ProcessEnd(Model):
+    """How a process ended, as its parent saw it."""
+
+    process: str  # "child", "zygote", "worker:1", …
+    pid: int
+    exit_code: int | None = None
+    signal: int | None = None
+    signal_name: str | None = None
+    sent_by: str | None = None  # which rung of the kill ladder sent the signal; None: not us
+    cpu_seconds: float | None = None
+    memory_bytes_max: int | None = None
+    last_lines: list[str] = Field(default_factory=list[str])  # raw output, newest last
+
+
+class Failure(Model):
+    """Why an attempt or an execution did not complete."""
+
+    category: Category
+    type: str
+    message: str
+    chain: list[ExceptionInfo] = Field(default_factory=list[ExceptionInfo])  # the raised one first, then its causes
+    stack_trace: str | None = None
+    process: ProcessEnd | None = None
+    details: JsonObject = Field(default_factory=dict[str, Any])
+
+
+class Attempt(Model):
+    """One try at an execution on one worker."""
+
+    number: int
+    fence: int
+    worker: str | None = None
+    pid: int | None = None
+    started_ns: int
+    ended_ns: int | None = None
+    failure: Failure | None = None
+    stopped_by: str | None = None  # rung of the kill ladder that ended it: cooperative, term, kill
+    telemetry: Literal["complete", "incomplete"] | None = None
+
+
+class Execution(Model):
+    """An execution as everybody but the runner sees it."""
+
+    execution_id: str
+    task_id: str
+    version: str
+    status: Status
+    input: JsonObject
+    output: Any = None
+    failure: Failure | None = None
+    progress: Progress | None = None
+    attempts: list[Attempt] = Field(default_factory=list[Attempt])
+    trace: bool = True
+    priority: int = 0
+    idempotency_key: str | None = None
+    metadata: JsonObject = Field(default_factory=dict[str, Any])
+    source: Source
+    created_ns: int
+    started_ns: int | None = None
+    ended_ns: int | None = None
+    cancel_requested: str | None = None  # the reason given with the cancel request
+    waiting_for: str | None = None  # why a queued execution does not run yet
+
+    @property
+    def duration_ms(self) -> float | None:
+        """From first start to end, or None while it has not ended (or never started)."""
+        if self.started_ns is None or self.ended_ns is None:
+            return None
+        return round((self.ended_ns - self.started_ns) / 1e6, 3)
+
+
+class Task(Model):
+    """What a task's file says about it, as described by a child that imported it."""
+
+    task_id: str
+    function: str
+    path: str  # absolute path of the file
+    version: str  # hash of the file and of every module it imports from the task roots
+    description: str = ""
+    input_schema: JsonObject
+    output_schema: JsonObject | None = None
+    tags: list[str] = Field(default_factory=list[str])
+    timeout_seconds: float | None = None
+    idempotent: bool = False
+
+
+class BrokenFile(Model):
+    """A task file that cannot be loaded; its tasks are unknown until it is mended."""
+
+    path: str
+    error_type: str
+    message: str
+    line: int | None = None
+    stack_trace: str | None = None
+
+
+Level = Literal["trace", "debug", "info", "warn", "error"]
+LEVELS: tuple[Level, ...] = ("trace", "debug", "info", "warn", "error")
+
+
+class LogRecord(Model):
+    """One log record of an attempt; (execution_id, attempt, sequence) is its identity."""
+
+    sequence: int
+    at_ns: int
+    level: Level
+    logger: str  # "ctx", a stdlib logger's name, "stdout", "stderr", "warnings"
+    message: str
+    context: JsonObject = Field(default_factory=dict[str, Any])
+    error: ExceptionInfo | None = None
+    stack_trace: str | None = None
+
+
+class Span(Model):
+    """One finished span of an attempt, after OpenTelemetry's model."""
+
+    sequence: int
+    span_id: str  # 16 hex digits
+    parent_id: str | None = None
+    name: str
+    kind: Literal["internal", "client", "server"] = "internal"
+    start_ns: int
+    end_ns: int
+    status: Literal["ok", "error", "unset"] = "unset"
+    status_message: str | None = None
+    attributes: JsonObject = Field(default_factory=dict[str, Any])
