@@ -118,3 +118,8 @@ def _leaves(root: type[RatchetError]) -> dict[str, type[RatchetError]]:
 def from_code(code: str, message: str, details: Mapping[str, Any] | None = None) -> RatchetError:
     """The error that another process raised, of the same class where the code is known here."""
     return _leaves(RatchetError).get(code, RatchetError)(message, details=details)
+
+
+def knows_code(code: str) -> bool:
+    """Whether `code` belongs to this tree."""
+    return code in _leaves(RatchetError)
