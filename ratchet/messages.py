@@ -19,10 +19,12 @@ from ratchet.models import (
     LogRecord,
     Model,
     Progress,
+    Rung,
     Source,
     Span,
     Status,
     Task,
+    Telemetry,
 )
 
 RequestT = TypeVar("RequestT", bound=Model)
@@ -104,7 +106,7 @@ class Catalogue(Model):
 
 
 class AttemptOrder(Model):
-    """Run this attempt. Served by a worker; the reply means that it is in the worker's hands."""
+    """Run this attempt. Served by a worker; the reply means that it is in the hands of a child."""
 
     execution_id: str
     attempt: int
@@ -117,6 +119,12 @@ class AttemptOrder(Model):
     input: JsonObject
     trace: bool
     timeout_seconds: float | None = None
+
+
+class AttemptTaken(Model):
+    """The attempt runs in this process now."""
+
+    pid: int
 
 
 class StopAttempt(Model):
@@ -138,8 +146,8 @@ class AttemptReport(Model):
     ended_ns: int
     output: Any = None
     failure: Failure | None = None  # None: completed
-    stopped_by: Literal["cooperative", "term", "kill"] | None = None
-    telemetry: Literal["complete", "incomplete"] = "complete"
+    stopped_by: Rung | None = None
+    telemetry: Telemetry = "complete"
 
 
 class AttemptProgress(Model):
@@ -148,14 +156,6 @@ class AttemptProgress(Model):
     execution_id: str
     fence: int
     progress: Progress
-
-
-class AttemptStarted(Model):
-    """Event from a worker: the attempt runs in this process now."""
-
-    execution_id: str
-    fence: int
-    pid: int
 
 
 class DescribeFile(Model):
@@ -173,11 +173,20 @@ class FileDescription(Model):
     broken: BrokenFile | None = None
 
 
-class WorkerHello(Model):
-    """What a worker says of itself in its link's hello body."""
+class RegisterWorker(Model):
+    """A worker offers itself, each time it is welcomed by a new hub and when its offer changes. Served by the runner.
 
+    Attributes:
+        incarnation: The worker's; attempts of an earlier one are lost.
+        slots: Attempts it takes at once; 0 while it drains.
+        in_flight: (execution_id, fence) of every attempt whose report has not been answered yet.
+    """
+
+    name: str
+    incarnation: str
+    pid: int
     slots: int
-    in_flight: list[tuple[str, int]]  # (execution_id, fence) of every attempt whose report is not yet answered
+    in_flight: list[tuple[str, int]]
 
 
 # --- logs: served by the log-store -----------------------------------------------------------------------------------
@@ -325,8 +334,8 @@ CANCEL_EXECUTION = Procedure("executions.cancel", "task-runner", CancelExecution
 LIST_TASKS = Procedure("tasks.list", "task-runner", ListTasks, Catalogue)
 REPORT_ATTEMPT = Procedure("attempts.report", "task-runner", AttemptReport, Empty)
 ATTEMPT_PROGRESS = Procedure("attempts.progress", "task-runner", AttemptProgress, Empty, event=True)
-ATTEMPT_STARTED = Procedure("attempts.started", "task-runner", AttemptStarted, Empty, event=True)
-RUN_ATTEMPT = Procedure("attempts.run", "worker", AttemptOrder, Empty, idempotent=False)
+REGISTER_WORKER = Procedure("workers.register", "task-runner", RegisterWorker, Empty)
+RUN_ATTEMPT = Procedure("attempts.run", "worker", AttemptOrder, AttemptTaken, idempotent=False)
 STOP_ATTEMPT = Procedure("attempts.stop", "worker", StopAttempt, Empty)
 DESCRIBE_FILE = Procedure("files.describe", "worker", DescribeFile, FileDescription)
 APPEND_LOGS = Procedure("logs.append", "log-store", AppendLogs, Empty)

@@ -120,18 +120,23 @@ class Failure(Model):
     details: JsonObject = Field(default_factory=dict[str, Any])
 
 
+Rung = Literal["cooperative", "term", "kill"]  # of the kill ladder: which one ended an attempt
+Telemetry = Literal["complete", "incomplete"]  # whether every log record and span of an attempt is stored
+
+
 class Attempt(Model):
     """One try at an execution on one worker."""
 
     number: int
     fence: int
     worker: str | None = None
+    worker_incarnation: str | None = None
     pid: int | None = None
     started_ns: int
     ended_ns: int | None = None
     failure: Failure | None = None
-    stopped_by: str | None = None  # rung of the kill ladder that ended it: cooperative, term, kill
-    telemetry: Literal["complete", "incomplete"] | None = None
+    stopped_by: Rung | None = None
+    telemetry: Telemetry | None = None
 
 
 class Execution(Model):

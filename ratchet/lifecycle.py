@@ -1,0 +1,173 @@
+"""The life of an execution as a pure function: `(state, event) -> (state, effects)`.
+
+    queued -> running -> completed | failed | cancelled
+    queued -> cancelled                                   (cancelled before it ran)
+    running -> queued                                     (never delivered, or lost and idempotent)
+
+The task-runner is the shell around it: it makes an effect durable before it performs the next one. A fence is the
+number of the current attempt; whatever speaks of another attempt is stale and changes nothing.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ratchet.models import Category, Failure, Status
+
+LOSSES_MAX = 3
+
+# Categories with which an attempt ended through no doing of the task: an idempotent task may run again.
+_LOST = frozenset({Category.WORKER_LOST, Category.SHUTDOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What decides about an execution's next step.
+
+    Attributes:
+        status: Where it is.
+        fence: Number of the current (or last) attempt; 0 before the first.
+        idempotent: Whether its task may run again after an attempt was lost.
+        cancel_requested: Whether somebody asked it to stop.
+        losses: Attempts that were lost so far.
+    """
+
+    status: Status = Status.QUEUED
+    fence: int = 0
+    idempotent: bool = False
+    cancel_requested: bool = False
+    losses: int = 0
+
+
+# --- events -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A worker has a free slot for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """The order for attempt `fence` certainly never reached its worker."""
+
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Attempt `fence` is over: reported by its worker, or known to be lost."""
+
+    fence: int
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Somebody asked for the execution to stop."""
+
+
+Event = Placed | Undelivered | Ended | CancelRequested
+
+
+# --- effects ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Record attempt `fence`, then order a worker to run it."""
+
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Requeue:
+    """Record that attempt `fence` is over (with `failure`, if it was delivered at all) and queue the execution."""
+
+    fence: int
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Tell the worker of attempt `fence` to end it."""
+
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Record the terminal state, then wake whoever waits."""
+
+    status: Status
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Tell whoever sent the event that it is of no consequence any more."""
+
+    why: Literal["stale fence", "terminal"]
+
+
+Effect = Order | Requeue | Stop | Finish | Refuse
+Step = tuple[State, tuple[Effect, ...]]
+
+
+def step(state: State, event: Event) -> Step:
+    """The next state and what must be done about it, in this order. Total: every event has an answer in every state."""
+    match event:
+        case Placed():
+            return _place(state)
+        case Undelivered(fence=fence):
+            return _undeliver(state, fence)
+        case Ended(fence=fence, failure=failure):
+            return _end(state, fence, failure)
+        case CancelRequested():
+            return _cancel(state)
+
+
+def _place(state: State) -> Step:
+    if state.status is not Status.QUEUED:
+        return state, (Refuse("terminal" if state.status.terminal else "stale fence"),)
+    running = replace(state, status=Status.RUNNING, fence=state.fence + 1)
+    return running, (Order(running.fence),)
+
+
+def _undeliver(state: State, fence: int) -> Step:
+    if state.status is not Status.RUNNING or fence != state.fence:
+        return state, (Refuse("stale fence"),)
+    if state.cancel_requested:
+        return _finished(state, Status.CANCELLED, None)
+    return replace(state, status=Status.QUEUED), (Requeue(fence, None),)
+
+
+def _end(state: State, fence: int, failure: Failure | None) -> Step:
+    if state.status.terminal:
+        return state, (Refuse("terminal"),)
+    if state.status is not Status.RUNNING or fence != state.fence:
+        return state, (Refuse("stale fence"),)
+    if failure is None:
+        return _finished(state, Status.COMPLETED, None)
+    lost = failure.category in _LOST
+    if state.cancel_requested and (lost or failure.category is Category.CANCELLED):
+        return _finished(state, Status.CANCELLED, failure)
+    if not (lost and state.idempotent):
+        return _finished(state, Status.FAILED, failure)
+    # A drain is nobody's fault: only deaths count towards giving up.
+    losses = state.losses + (failure.category is Category.WORKER_LOST)
+    if losses >= LOSSES_MAX:
+        return _finished(replace(state, losses=losses), Status.FAILED, failure)
+    return replace(state, status=Status.QUEUED, losses=losses), (Requeue(fence, failure),)
+
+
+def _cancel(state: State) -> Step:
+    if state.status.terminal:
+        return state, (Refuse("terminal"),)
+    asked = replace(state, cancel_requested=True)
+    if state.status is Status.QUEUED:
+        return _finished(asked, Status.CANCELLED, None)
+    return asked, (Stop(state.fence),)
+
+
+def _finished(state: State, status: Status, failure: Failure | None) -> Step:
+    return replace(state, status=status), (Finish(status, failure),)
