@@ -1,0 +1,107 @@
+"""What the kernel offers to keep a family of processes together; Linux's part is a no-op elsewhere.
+
+Only the standard library: the zygote loads this file too.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+
+LINUX = sys.platform == "linux"
+NAME_BYTES_MAX = 15
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def _prctl(option: int, value: int | bytes) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    argument = ctypes.c_char_p(value) if isinstance(value, bytes) else ctypes.c_ulong(value)
+    if libc.prctl(option, argument, 0, 0, 0) != 0:
+        errno = ctypes.get_errno()
+        raise OSError(errno, os.strerror(errno))
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Have the kernel kill this process when the thread that forked it ends.
+
+    Exits at once where the parent is gone already: the kernel would not tell any more. Elsewhere than on Linux the end
+    of a channel has to do.
+    """
+    if LINUX:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:
+        os._exit(1)
+
+
+def become_subreaper() -> None:
+    """Make descendants that lose their parent children of this process (Linux only)."""
+    if LINUX:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def set_name(name: str) -> None:
+    """Show `name` (its first 15 bytes) in ps and top instead of the interpreter's (Linux only)."""
+    if LINUX:
+        _prctl(_PR_SET_NAME, name.encode()[:NAME_BYTES_MAX])
+
+
+def parent_of(pid: int) -> int | None:
+    """The parent of a process, or None where there is no such process (or no /proc)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - pathlib would triple what the zygote imports
+            stat = file.read()
+    except OSError:
+        return None
+    # The command's name is in parentheses and may hold anything, so the fields are counted from its end.
+    return int(stat[stat.rindex(b")") + 1 :].split()[1])
+
+
+def children_of(pid: int) -> list[int]:
+    """The live and the zombie children of a process; empty without /proc."""
+    return [child for child, parent in _parents() if parent == pid]
+
+
+def descendants_of(pid: int) -> list[int]:
+    """Children, their children and so on, parents first; a snapshot that may be stale when it is read."""
+    children: dict[int, list[int]] = {}
+    for child, parent in _parents():
+        children.setdefault(parent, []).append(child)
+    found: list[int] = []
+    pending = [pid]
+    while pending:
+        young = children.get(pending.pop(), [])
+        found += young
+        pending += young
+    return found
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    with suppress(FileNotFoundError):  # a system without /proc
+        for entry in os.listdir("/proc"):  # noqa: PTH208 - as above
+            if entry.isdigit() and (parent := parent_of(int(entry))) is not None:
+                yield int(entry), parent
+
+
+def open_fds() -> list[int]:
+    """The descriptors this process has open."""
+    folder = "/proc/self/fd" if LINUX else "/dev/fd"
+    found: list[int] = []
+    for entry in os.listdir(folder):  # noqa: PTH208 - as above
+        fd = int(entry)
+        with suppress(OSError):  # the descriptor that listed the folder is closed again
+            os.fstat(fd)
+            found.append(fd)
+    return found
+
+
+def close_fds_except(keep: set[int]) -> None:
+    """Close every descriptor that is not in `keep`. Objects that own one must have been closed or detached before."""
+    for fd in open_fds():
+        if fd not in keep:
+            with suppress(OSError):  # closed by an object's finalizer meanwhile
+                os.close(fd)
