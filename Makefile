@@ -1,0 +1,47 @@
+# The only entrance: people and CI call nothing else. `make help` lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format bench clean
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.setup-done
+ARGS   ?=
+ONLY   ?=
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: $(STAMP) ## build the environment in .venv (nothing to do when it is up to date)
+
+# The build backend is installed first and pinned like everything else, so that pip need not fetch one of its own.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make setup PYTHON=…" if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt hatchling
+	$(BIN)/python -m pip install --quiet --no-build-isolation --constraint constraints.txt --editable '.[examples,dev]'
+	touch $@
+
+run: setup ## start Ratchet with the example tasks, run one of them through MCP, stay up
+	$(BIN)/python -P -m examples.quickstart $(ARGS)
+
+test: setup ## every suite but the checks of the documentation; ARGS=… goes to pytest
+	$(BIN)/python -m pytest --ignore=tests/docs $(ARGS)
+
+check: setup ## format, lint, types, import contracts, documentation
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest tests/docs
+
+format: setup ## rewrite the code in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## measure against bare SDK servers; ONLY=mcp, stdio, ipc or memory for a part
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .coverage*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
