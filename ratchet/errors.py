@@ -4,8 +4,12 @@ Messages say what was wrong, with what value, and what to do about it. `code` tr
 programs test; the message is for whoever reads it. Messaging failures are `ipc.errors.IpcError`.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from __future__ import annotations
+
+TYPE_CHECKING = False  # `typing` costs the stdio shim, which imports this, as much as its other imports together
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, ClassVar
 
 
 class RatchetError(Exception):
