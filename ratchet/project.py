@@ -6,7 +6,8 @@ beyond `os`, `hashlib` and the error tree: pathlib alone costs as much as all th
 for.
 """
 
-# ruff: noqa: PTH - pathlib is what this module avoids importing
+# pathlib is what this module avoids importing:
+# ruff: noqa: PTH100, PTH102, PTH112, PTH116, PTH117, PTH118, PTH119, PTH120, PTH123
 
 from __future__ import annotations
 

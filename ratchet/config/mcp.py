@@ -1,0 +1,109 @@
+"""The `mcp` part of the configuration: the server that agents talk to, and the servers that tasks may talk to."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from ratchet.config.address import Address, parse_address
+from ratchet.config.secrets import Secret
+from ratchet.config.section import Section
+from ratchet.config.units import Count, Seconds
+
+
+def _checked_address(text: str) -> str:
+    parse_address(text)
+    return text.strip()
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+BindAddress = Annotated[str, AfterValidator(_checked_address)]
+
+
+class RemoteServerConfig(Section):
+    """An MCP server or LLM that tasks may use."""
+
+    name: Name = Field(description="what tasks call it")
+    transport: Literal["stdio", "http"] | None = Field(default=None, description="how to reach it")
+    command: str | None = Field(default=None, description="program to start (stdio)")
+    args: tuple[str, ...] = Field(default=(), description="its arguments (stdio)")
+    env: dict[str, Secret] = Field(default={}, description="its environment variables (stdio)")
+    url: str | None = Field(default=None, description="where it is (http)")
+    headers: dict[str, Secret] = Field(default={}, description="HTTP headers to send (http)")
+
+
+class PermissionsConfig(Section):
+    """What the holder of an API key may do."""
+
+    can_execute_tasks: bool = Field(default=True, description="run and cancel tasks")
+    can_read_logs: bool = Field(default=True, description="read logs")
+    can_read_traces: bool = Field(default=True, description="read traces")
+    allowed_task_patterns: tuple[str, ...] = Field(
+        default=("*",), description="ids of tasks it may run, * as a wildcard"
+    )
+    rate_limits: dict[str, str] = Field(default={}, description="calls per tool, such as 10/minute")
+
+
+class ApiKeyConfig(Section):
+    """One client of the HTTP front."""
+
+    key: Secret = Field(description="what it sends")
+    name: Name = Field(description="what it is called in records")
+    permissions: PermissionsConfig = PermissionsConfig()
+
+
+class AuthConfig(Section):
+    """Who may talk to the HTTP front."""
+
+    type: Literal["none", "api_key", "oauth2"] = Field(default="none", description="how clients prove who they are")
+    api_keys: tuple[ApiKeyConfig, ...] = Field(default=(), description="the clients")
+
+
+class SecurityConfig(Section):
+    """What no client may exceed."""
+
+    max_execution_time: Seconds | None = Field(default=None, gt=0, description="same as limits.timeout_seconds")
+    max_log_entries: Count | None = Field(default=None, ge=1, description="log records in one answer")
+    allow_dangerous_tasks: bool = Field(default=True, description="whether tasks marked dangerous run")
+    audit_log_enabled: bool = Field(default=False, description="whether every call is recorded")
+
+
+class PerformanceConfig(Section):
+    """How much clients may ask of the server."""
+
+    max_concurrent_executions_per_client: Count | None = Field(
+        default=None, ge=1, description="running at a time per client"
+    )
+    execution_queue_size: Count | None = Field(default=None, ge=1, description="same as executions.queue_size")
+    log_cache_ttl: Seconds | None = Field(
+        default=None, description="how long summaries of finished executions are kept"
+    )
+
+
+class ServerConfig(Section):
+    """The MCP server."""
+
+    enabled: bool = Field(default=True, description="whether there is an HTTP server")
+    transport: Literal["http", "sse", "stdio"] = Field(default="http", description="how agents connect")
+    bind_address: BindAddress = Field(default="127.0.0.1:8090", description="where the HTTP server listens")
+    tool_names: Literal["underscore", "dotted"] = Field(default="underscore", description="how tools are named")
+    wait_seconds_max: Seconds = Field(default=55.0, le=3600, description="longest wait of one call for a result")
+    auth: AuthConfig = AuthConfig()
+    security: SecurityConfig = SecurityConfig()
+    performance: PerformanceConfig = PerformanceConfig()
+
+    @property
+    def address(self) -> Address:
+        """`bind_address` in its parts."""
+        return parse_address(self.bind_address)
+
+    @property
+    def serves_http(self) -> bool:
+        """Whether there is an HTTP server: `sse` is the older name of `http`, `stdio` alone opens no port."""
+        return self.enabled and self.transport != "stdio"
+
+
+class McpConfig(Section):
+    """Both directions."""
+
+    servers: tuple[RemoteServerConfig, ...] = Field(default=(), description="MCP servers that tasks may use")
+    server: ServerConfig = ServerConfig()

@@ -1,0 +1,95 @@
+"""The configuration: every key, its type, default and bounds. `config.example.yaml` says what each is for.
+
+Knows nothing of files: `ratchet.config.loader` reads one, resolves what depends on the project, and fills this in.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from ratchet.config.mcp import McpConfig
+from ratchet.config.section import Section
+from ratchet.config.units import Bytes, Count, Seconds
+
+EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class TasksConfig(Section):
+    """Where tasks come from and what runs them."""
+
+    paths: tuple[Path, ...] = Field(default=(Path("tasks"),), description="folders searched for task files")
+    python: Path = Field(default=Path(sys.executable), description="interpreter that tasks run on")
+    env: tuple[EnvironmentName, ...] = Field(default=(), description="environment variables handed to tasks")
+
+
+class WorkersConfig(Section):
+    """How much runs at a time: `count` times `children` executions."""
+
+    count: Count = Field(default=2, ge=1, le=64, description="worker processes")
+    children: Count = Field(default=4, ge=1, le=64, description="executions at a time in each worker")
+
+
+class LimitsConfig(Section):
+    """What one execution may use."""
+
+    memory_bytes: Bytes = Field(default=2**30, ge=64 * 2**20, description="memory of the task's process")
+    cpu_seconds: Seconds = Field(default=300.0, ge=1, description="CPU time")
+    file_bytes: Bytes = Field(default=2**30, description="size of a file that it writes")
+    open_files: Count = Field(default=1024, ge=64, description="open files")
+    output_bytes: Bytes = Field(default=4 * 2**20, le=32 * 2**20, description="size of its output as JSON")
+    timeout_seconds: Seconds = Field(default=300.0, gt=0, description="time from start to end")
+
+
+class ExecutionsConfig(Section):
+    """How executions wait, end, and share children."""
+
+    queue_size: Count = Field(default=100, ge=1, description="executions that may wait")
+    grace_seconds: Seconds = Field(default=5.0, le=300, description="time to obey each rung of the cancel ladder")
+    child_reuse: Count = Field(default=100, ge=1, description="executions after which a child is replaced")
+
+
+class SupervisorConfig(Section):
+    """How processes are kept alive and put to rest."""
+
+    restart_intensity: Count = Field(
+        default=10, ge=1, le=1000, description="restarts within the period before giving up"
+    )
+    restart_period_seconds: Seconds = Field(default=60.0, gt=0, description="that period")
+    drain_seconds: Seconds = Field(default=30.0, description="time that running executions get at shutdown")
+    idle_exit_seconds: Seconds = Field(default=5.0, description="time an on-demand supervisor outlives its last client")
+
+
+class LoggingConfig(Section):
+    """What Ratchet's own processes log; what tasks log is always kept."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least level recorded")
+
+
+class Config(BaseModel):
+    """All of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_dir: Path = Field(description="databases, logs")
+    tasks: TasksConfig = TasksConfig()
+    workers: WorkersConfig = WorkersConfig()
+    limits: LimitsConfig = LimitsConfig()
+    executions: ExecutionsConfig = ExecutionsConfig()
+    supervisor: SupervisorConfig = SupervisorConfig()
+    logging: LoggingConfig = LoggingConfig()
+    mcp: McpConfig = McpConfig()
+
+    _warnings: tuple[str, ...] = PrivateAttr(())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What loads but will not do what its author may expect, one sentence each."""
+        return self._warnings
+
+    def with_warnings(self, warnings: tuple[str, ...]) -> "Config":
+        """This configuration, with these warnings instead."""
+        copy = self.model_copy()
+        copy._warnings = warnings  # noqa: SLF001 - a copy of itself
+        return copy
