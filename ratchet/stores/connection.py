@@ -1,0 +1,57 @@
+"""One SQLite connection in a thread of its own, reached in a single hop.
+
+Every aiosqlite call is a trip to its thread and back (50 to 100 µs), and a thread that shares the interpreter lock
+with a busy event loop pays for each. So whole pieces of work go there, not single statements.
+"""
+
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Self, TypeVar, cast
+
+import aiosqlite
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 5.0  # how long a statement waits for a lock, were another process to hold one
+ITER_CHUNK = 64  # aiosqlite's cursor chunk; unused here, but its constructor asks
+
+
+class Connection(aiosqlite.Connection):
+    """An aiosqlite connection that runs a function over the raw connection in its thread."""
+
+    async def __aenter__(self) -> Self:
+        await self
+        return self
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return `work(connection)`, called in the connection's thread."""
+        execute = cast("Callable[..., Awaitable[T]]", self._execute)  # pyright: ignore[reportUnknownMemberType]
+        return await execute(work, self._conn)
+
+
+def writer(path: Path) -> Connection:
+    """The connection that writes. Transactions are begun and ended explicitly."""
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -8192")  # KiB
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: rarer, longer writes to the main file
+        connection.execute("PRAGMA journal_size_limit = 67108864")  # a burst does not leave its WAL behind for ever
+        return connection
+
+    return Connection(connect, ITER_CHUNK)
+
+
+def reader(path: Path) -> Connection:
+    """A connection that cannot write, so that reads never wait for commits."""
+
+    def connect() -> sqlite3.Connection:
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    return Connection(connect, ITER_CHUNK)

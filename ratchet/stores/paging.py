@@ -1,0 +1,86 @@
+"""Pages of executions by keyset: a page costs the same wherever it lies and however many executions there are.
+
+An index gives the order for one status (of one task), not for several; so there is one ordered, limited branch a
+status, and only their heads are merged.
+"""
+
+import base64
+import json
+from contextlib import suppress
+
+from ratchet.errors import RequestError
+from ratchet.messages import ListExecutions
+from ratchet.models import Execution, Status
+from ratchet.stores.group_commit import SqlValue
+
+LIMIT_MAX = 500
+
+
+def encode_cursor(last: Execution, sort: str) -> str:
+    """The opaque cursor that continues after `last`."""
+    text = json.dumps([sort, last.created_ns, last.execution_id], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, sort: str) -> tuple[int, str]:
+    """`(created_ns, execution_id)` of the last row of the page that gave this cursor.
+
+    Raises:
+        RequestError: It is not one of ours, or of a list sorted another way.
+    """
+    found: object = None
+    with suppress(ValueError):  # neither base64 nor JSON: refused below, like JSON of another shape
+        found = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    match found:
+        case [str(given), int(created_ns), str(execution_id)] if given == sort:
+            return created_ns, execution_id
+        case _:
+            raise RequestError(f"cursor {cursor[:80]!r} does not continue this list: leave it out to start over")
+
+
+def page_query(request: ListExecutions, columns: str) -> tuple[str, list[SqlValue], int]:
+    """The query for a page of `executions`, its parameters, and the page's size (the query asks for one row more).
+
+    Raises:
+        RequestError: The cursor or the limit is not usable.
+    """
+    if request.limit < 1:
+        raise RequestError(f"limit is {request.limit}: give 1 to {LIMIT_MAX}")
+    limit = min(request.limit, LIMIT_MAX)
+    direction, beyond = ("DESC", "<") if request.sort == "newest" else ("ASC", ">")
+    order = f"ORDER BY created_ns {direction}, execution_id {direction}"
+    range_sql, range_parameters = _range(request, beyond)
+    branches: list[str] = []
+    parameters: list[SqlValue] = []
+    for fixed in _fixed(request):
+        where = " AND ".join([*(f"{column} = ?" for column, _ in fixed), *range_sql]) or "1"
+        branch = f"SELECT created_ns, execution_id FROM executions WHERE {where} {order} LIMIT {limit + 1}"  # noqa: S608
+        branches.append(f"SELECT * FROM ({branch})")  # noqa: S608 - values are bound; the rest is from this file
+        parameters += [*(value for _, value in fixed), *range_parameters]
+    page = f"SELECT execution_id FROM ({' UNION ALL '.join(branches)}) {order} LIMIT {limit + 1}"  # noqa: S608
+    query = f"SELECT {columns} FROM executions WHERE execution_id IN ({page}) {order}"  # noqa: S608
+    return query, parameters, limit
+
+
+def _range(request: ListExecutions, beyond: str) -> tuple[list[str], list[SqlValue]]:
+    sql: list[str] = []
+    parameters: list[SqlValue] = []
+    if request.since_ns is not None:
+        sql.append("created_ns >= ?")
+        parameters.append(request.since_ns)
+    if request.until_ns is not None:
+        sql.append("created_ns < ?")
+        parameters.append(request.until_ns)
+    if request.cursor is not None:
+        sql.append(f"(created_ns, execution_id) {beyond} (?, ?)")
+        parameters += decode_cursor(request.cursor, request.sort)
+    return sql, parameters
+
+
+def _fixed(request: ListExecutions) -> list[list[tuple[str, str]]]:
+    """For every branch, the columns that have one value in it."""
+    task = [] if request.task_id is None else [("task_id", request.task_id)]
+    if not request.status and not task:
+        return [[]]
+    statuses = sorted(set(request.status or Status))
+    return [[*task, ("status", status.value)] for status in statuses]
