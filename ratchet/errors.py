@@ -82,6 +82,18 @@ class InvalidInputError(RequestError):
     code = "invalid_input"
 
 
+class InvalidOutputError(RatchetError):
+    """What a task returned is not JSON, does not fit its annotation, or is too large."""
+
+    code = "invalid_output"
+
+
+class TaskDefinitionError(RatchetError):
+    """A function cannot be a task as it is written; the message says what to change."""
+
+    code = "task_definition"
+
+
 class IdempotencyConflictError(RequestError):
     """The idempotency key was used before, with another input."""
 

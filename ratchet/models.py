@@ -90,7 +90,7 @@ class ExceptionInfo(Model):
     type: str  # qualified unless built in
     message: str
     frames: list[Frame] = Field(default_factory=list[Frame])
-    relation: Literal["cause", "context"] | None = None  # how the *previous* entry of the chain relates to this one
+    relation: Literal["cause", "context", "member"] | None = None  # what this one is to an earlier entry of the chain
     notes: list[str] = Field(default_factory=list[str])
 
 
@@ -153,6 +153,7 @@ class Execution(Model):
     attempts: list[Attempt] = Field(default_factory=list[Attempt])
     trace: bool = True
     priority: int = 0
+    idempotent: bool = False  # what its task said when the execution was accepted
     idempotency_key: str | None = None
     metadata: JsonObject = Field(default_factory=dict[str, Any])
     source: Source
