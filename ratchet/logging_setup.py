@@ -107,10 +107,8 @@ def setup_logging(folder: Path, name: str, incarnation: str, level: str) -> None
     people = logging.StreamHandler(sys.stderr)
     people.setFormatter(_formatter(structlog.dev.ConsoleRenderer(colors=terminal)))
     people.setLevel(logging.NOTSET if terminal else logging.WARNING)
+    close_logging()
     root = logging.getLogger()
-    for old in list(root.handlers):
-        root.removeHandler(old)
-        old.close()
     root.addHandler(lines)
     root.addHandler(people)
     root.setLevel(level.upper())
@@ -127,6 +125,14 @@ def setup_logging(folder: Path, name: str, incarnation: str, level: str) -> None
     )
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(actor=name, incarnation=incarnation)
+
+
+def close_logging() -> None:
+    """Close what `setup_logging` opened."""
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+        handler.close()
 
 
 def _formatter(*renderers: structlog.typing.Processor) -> logging.Formatter:

@@ -54,10 +54,6 @@ class Connection:
             self._loop.unwatch(self._channel.fileno())
             self._channel.close()
 
-    def release(self) -> None:
-        """Close the descriptor only: in a forked child, whose loop is closed already."""
-        self._channel.close()
-
     def _drop(self) -> None:
         if not self.closed:
             self.close()

@@ -86,7 +86,7 @@ class Loop:
         self._stopped = True
 
     def close(self) -> None:
-        """Let go of descriptors and of the signals. A forked child calls this first."""
+        """Let go of descriptors and of the signals."""
         signal.set_wakeup_fd(-1)
         for number in self._signals:
             signal.signal(number, signal.SIG_DFL)
