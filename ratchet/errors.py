@@ -52,6 +52,12 @@ class StartupError(RatchetError):
     code = "startup_failed"
 
 
+class RefusedError(RatchetError):
+    """The project's supervisor runs, but not for this client: another configuration, version or mode."""
+
+    code = "refused"
+
+
 class RequestError(RatchetError):
     """What was asked for is wrong; the same request will fail again."""
 
@@ -104,6 +110,12 @@ class UnavailableError(RatchetError):
     """Ratchet cannot do this now; trying again later may work."""
 
     code = "unavailable"
+
+
+class DrainingError(UnavailableError):
+    """The supervisor is about to end; the next one will serve."""
+
+    code = "draining"
 
 
 class QueueFullError(UnavailableError):
