@@ -52,6 +52,8 @@ def reader(path: Path) -> Connection:
         uri = f"{path.absolute().as_uri()}?mode=ro"
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
         connection.execute("PRAGMA query_only = ON")
+        # SQLite's own functions know the case of ASCII letters only.
+        connection.create_function("casefold", 1, str.casefold, deterministic=True)
         return connection
 
     return Connection(connect, ITER_CHUNK)

@@ -4,10 +4,10 @@ Exactly one process opens a file. What the tables mean is the business of the st
 """
 
 import sqlite3
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from ratchet.errors import StoreError
 from ratchet.messages import StoreHealth
@@ -15,6 +15,8 @@ from ratchet.stores.connection import Connection, reader, writer
 from ratchet.stores.failures import store_error
 from ratchet.stores.group_commit import PENDING_MAX, GroupCommit, Row, Statement, Write
 from ratchet.stores.migrations import Migration, check_file, migrate, migrations
+
+T = TypeVar("T")
 
 
 class Database:
@@ -70,9 +72,28 @@ class Database:
         Raises:
             StoreError: The disk failed, or the file is damaged.
         """
+        return await self._read(lambda connection: connection.execute(sql, parameters).fetchall())
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `work` makes of several queries, all as of the same commit. It runs in the reader's thread.
+
+        Raises:
+            StoreError: The disk failed, or the file is damaged.
+        """
+
+        def snapshot(connection: sqlite3.Connection) -> T:
+            connection.execute("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                connection.execute("ROLLBACK")  # nothing was written: this only lets the snapshot go
+
+        return await self._read(snapshot)
+
+    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            return await self._reader.run(lambda connection: connection.execute(sql, parameters).fetchall())
-        except sqlite3.DatabaseError as error:
+            return await self._reader.run(work)
+        except sqlite3.Error as error:
             raise store_error(self.path, error) from error
 
     def health(self, rows: int) -> StoreHealth:

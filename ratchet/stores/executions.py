@@ -15,6 +15,7 @@ from pydantic_core import from_json, to_json
 from ratchet.errors import IdempotencyConflictError
 from ratchet.messages import ExecutionPage, FileDescription, ListExecutions
 from ratchet.models import Attempt, Execution, Failure, Progress, Status
+from ratchet.stores.bounds import take
 from ratchet.stores.database import Database
 from ratchet.stores.group_commit import SqlValue, Statement
 from ratchet.stores.paging import encode_cursor, page_query
@@ -145,11 +146,11 @@ class ExecutionStore:
             RequestError: The cursor or the limit is not usable.
         """
         query, parameters, limit = page_query(request, _LISTED)
-        executions = [_execution(row) for row in await self._database.rows(query, parameters)]
-        page = executions[:limit]
+        rows, more = await self._database.read(lambda connection: take(connection.execute(query, parameters), limit))
+        executions = [_execution(row) for row in rows]
         return ExecutionPage(
-            executions=page,
-            next_cursor=encode_cursor(page[-1], request.sort) if len(executions) > limit else None,
+            executions=executions,
+            next_cursor=encode_cursor(executions[-1], request.sort) if more else None,
         )
 
     async def unfinished(self) -> Sequence[Execution]:

@@ -14,6 +14,7 @@ from ratchet.models import Execution, Status
 from ratchet.stores.group_commit import SqlValue
 
 LIMIT_MAX = 500
+_INTEGER_MAX = 2**63 - 1  # SQLite's; no time lies beyond
 
 
 def encode_cursor(last: Execution, sort: str) -> str:
@@ -32,7 +33,7 @@ def decode_cursor(cursor: str, sort: str) -> tuple[int, str]:
     with suppress(ValueError):  # neither base64 nor JSON: refused below, like JSON of another shape
         found = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     match found:
-        case [str(given), int(created_ns), str(execution_id)] if given == sort:
+        case [str(given), int(created_ns), str(execution_id)] if given == sort and abs(created_ns) <= _INTEGER_MAX:
             return created_ns, execution_id
         case _:
             raise RequestError(f"cursor {cursor[:80]!r} does not continue this list: leave it out to start over")
@@ -67,14 +68,18 @@ def _range(request: ListExecutions, beyond: str) -> tuple[list[str], list[SqlVal
     parameters: list[SqlValue] = []
     if request.since_ns is not None:
         sql.append("created_ns >= ?")
-        parameters.append(request.since_ns)
+        parameters.append(_bounded(request.since_ns))
     if request.until_ns is not None:
         sql.append("created_ns < ?")
-        parameters.append(request.until_ns)
+        parameters.append(_bounded(request.until_ns))
     if request.cursor is not None:
         sql.append(f"(created_ns, execution_id) {beyond} (?, ?)")
         parameters += decode_cursor(request.cursor, request.sort)
     return sql, parameters
+
+
+def _bounded(number: int) -> int:
+    return max(-_INTEGER_MAX, min(number, _INTEGER_MAX))
 
 
 def _fixed(request: ListExecutions) -> list[list[tuple[str, str]]]:

@@ -1,0 +1,92 @@
+"""Finished spans. Its only user is the trace-store.
+
+A span is identified by (execution, attempt, sequence), so a batch that comes twice is stored once. What the spans of
+an execution mean together is `ratchet.trace`'s business.
+"""
+
+import sqlite3
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from ratchet.errors import RequestError
+from ratchet.messages import AppendSpans, ReadSpans, SpanPage, StoredSpan
+from ratchet.models import Span
+from ratchet.stores.bounds import take
+from ratchet.stores.database import Database
+from ratchet.stores.group_commit import SqlValue, Statement
+
+LIMIT_MAX = 10_000
+_BYTES_MAX = 3 * 1024 * 1024  # of text: a trace is only of use whole, so a page of it may be a large one
+
+_FIELDS = (
+    *("attempt", "sequence", "span_id", "parent_id", "name", "kind", "start_ns", "end_ns", "status"),
+    *("status_message", "attributes"),
+)
+_COLUMNS = ", ".join(_FIELDS)
+_INSERT = f"""INSERT INTO spans (execution_id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO NOTHING"""  # noqa: S608 - every part is a constant
+_READ = f"""SELECT {_COLUMNS} FROM spans WHERE execution_id = ?
+    ORDER BY start_ns, attempt, sequence LIMIT ?"""  # noqa: S608 - every part is a constant
+_COUNT = "SELECT count(*) FROM spans INDEXED BY spans_start WHERE execution_id = ?"
+
+
+class TraceStore:
+    """Spans in SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def append(self, request: AppendSpans) -> None:
+        """Record a batch; spans that are known already are ignored. Durable when it returns.
+
+        Raises:
+            StoreError: Nothing was recorded.
+        """
+        if not request.spans:
+            return
+        rows = [_row(request.execution_id, request.attempt, span) for span in request.spans]
+        await self._database.write(Statement(_INSERT, rows))
+
+    async def read(self, request: ReadSpans) -> SpanPage:
+        """The spans of an execution that start first, ordered by start.
+
+        Raises:
+            RequestError: The limit is not usable.
+        """
+        if request.limit < 1:
+            raise RequestError(f"limit is {request.limit}: give 1 to {LIMIT_MAX}")
+        limit = min(request.limit, LIMIT_MAX)
+
+        def work(connection: sqlite3.Connection) -> SpanPage:
+            total = connection.execute(_COUNT, (request.execution_id,)).fetchone()[0]
+            rows, _ = take(connection.execute(_READ, (request.execution_id, limit)), limit, _BYTES_MAX)
+            return SpanPage(spans=[_span(row) for row in rows], total=total)
+
+        return await self._database.read(work)
+
+    async def total(self) -> int:
+        """How many spans there are."""
+        return (await self._database.rows("SELECT rows FROM span_total"))[0][0]
+
+
+def _row(execution_id: str, attempt: int, span: Span) -> tuple[SqlValue, ...]:
+    return (
+        execution_id,
+        attempt,
+        span.sequence,
+        span.span_id,
+        span.parent_id,
+        span.name,
+        span.kind,
+        span.start_ns,
+        span.end_ns,
+        span.status,
+        span.status_message,
+        to_json(span.attributes).decode(),
+    )
+
+
+def _span(row: tuple[Any, ...]) -> StoredSpan:
+    fields = dict(zip(_FIELDS, row, strict=True))
+    return StoredSpan.model_validate({**fields, "attributes": from_json(fields["attributes"])})
