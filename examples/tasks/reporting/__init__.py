@@ -1,0 +1,1 @@
+"""Reports as PDF: the document, its charts, its tables. No task, so no `@task` here."""
