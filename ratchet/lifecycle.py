@@ -1,4 +1,4 @@
-"""The life of an execution as a pure function: `(state, event) -> (state, effects)`.
+"""The life of an execution as a pure function: `(state, event) -> (state, effect)`.
 
     queued -> running -> completed | failed | cancelled
     queued -> cancelled                                   (cancelled before it ran)
@@ -62,11 +62,18 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Unrunnable:
+    """It waits for a slot, but its task is gone or broken by now."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
 class CancelRequested:
     """Somebody asked for the execution to stop."""
 
 
-Event = Placed | Undelivered | Ended | CancelRequested
+Event = Placed | Undelivered | Ended | Unrunnable | CancelRequested
 
 
 # --- effects ----------------------------------------------------------------------------------------------------
@@ -110,11 +117,11 @@ class Refuse:
 
 
 Effect = Order | Requeue | Stop | Finish | Refuse
-Step = tuple[State, tuple[Effect, ...]]
+Step = tuple[State, Effect]
 
 
 def step(state: State, event: Event) -> Step:
-    """The next state and what must be done about it, in this order. Total: every event has an answer in every state."""
+    """The next state and what must be done about it. Total: every event has an answer in every state."""
     match event:
         case Placed():
             return _place(state)
@@ -122,30 +129,34 @@ def step(state: State, event: Event) -> Step:
             return _undeliver(state, fence)
         case Ended(fence=fence, failure=failure):
             return _end(state, fence, failure)
+        case Unrunnable(failure=failure):
+            if state.status is not Status.QUEUED:
+                return state, Refuse(_why(state))
+            return _finished(state, Status.FAILED, failure)
         case CancelRequested():
             return _cancel(state)
 
 
 def _place(state: State) -> Step:
     if state.status is not Status.QUEUED:
-        return state, (Refuse("terminal" if state.status.terminal else "stale fence"),)
+        return state, Refuse(_why(state))
     running = replace(state, status=Status.RUNNING, fence=state.fence + 1)
-    return running, (Order(running.fence),)
+    return running, Order(running.fence)
 
 
 def _undeliver(state: State, fence: int) -> Step:
     if state.status is not Status.RUNNING or fence != state.fence:
-        return state, (Refuse("stale fence"),)
+        return state, Refuse("stale fence")
     if state.cancel_requested:
         return _finished(state, Status.CANCELLED, None)
-    return replace(state, status=Status.QUEUED), (Requeue(fence, None),)
+    return replace(state, status=Status.QUEUED), Requeue(fence, None)
 
 
 def _end(state: State, fence: int, failure: Failure | None) -> Step:
     if state.status.terminal:
-        return state, (Refuse("terminal"),)
+        return state, Refuse("terminal")
     if state.status is not Status.RUNNING or fence != state.fence:
-        return state, (Refuse("stale fence"),)
+        return state, Refuse("stale fence")
     if failure is None:
         return _finished(state, Status.COMPLETED, None)
     lost = failure.category in _LOST
@@ -157,17 +168,21 @@ def _end(state: State, fence: int, failure: Failure | None) -> Step:
     losses = state.losses + (failure.category is Category.WORKER_LOST)
     if losses >= LOSSES_MAX:
         return _finished(replace(state, losses=losses), Status.FAILED, failure)
-    return replace(state, status=Status.QUEUED, losses=losses), (Requeue(fence, failure),)
+    return replace(state, status=Status.QUEUED, losses=losses), Requeue(fence, failure)
 
 
 def _cancel(state: State) -> Step:
     if state.status.terminal:
-        return state, (Refuse("terminal"),)
+        return state, Refuse("terminal")
     asked = replace(state, cancel_requested=True)
     if state.status is Status.QUEUED:
         return _finished(asked, Status.CANCELLED, None)
-    return asked, (Stop(state.fence),)
+    return asked, Stop(state.fence)
+
+
+def _why(state: State) -> Literal["stale fence", "terminal"]:
+    return "terminal" if state.status.terminal else "stale fence"
 
 
 def _finished(state: State, status: Status, failure: Failure | None) -> Step:
-    return replace(state, status=status), (Finish(status, failure),)
+    return replace(state, status=status), Finish(status, failure)

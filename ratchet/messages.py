@@ -158,6 +158,10 @@ class AttemptProgress(Model):
     progress: Progress
 
 
+class Reregister(Model):
+    """Event to a worker: say again what you have in flight. Sent where the fate of an order is unknown."""
+
+
 class DescribeFile(Model):
     """Import a task file in a fresh child and say what it defines. Served by a worker."""
 
@@ -334,6 +338,7 @@ CANCEL_EXECUTION = Procedure("executions.cancel", "task-runner", CancelExecution
 LIST_TASKS = Procedure("tasks.list", "task-runner", ListTasks, Catalogue)
 REPORT_ATTEMPT = Procedure("attempts.report", "task-runner", AttemptReport, Empty)
 ATTEMPT_PROGRESS = Procedure("attempts.progress", "task-runner", AttemptProgress, Empty, event=True)
+REREGISTER = Procedure("workers.reregister", "worker", Reregister, Empty, event=True)
 REGISTER_WORKER = Procedure("workers.register", "task-runner", RegisterWorker, Empty)
 RUN_ATTEMPT = Procedure("attempts.run", "worker", AttemptOrder, AttemptTaken, idempotent=False)
 STOP_ATTEMPT = Procedure("attempts.stop", "worker", StopAttempt, Empty)

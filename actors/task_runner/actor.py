@@ -1,0 +1,255 @@
+"""The task-runner's process: the hub, the store of executions, and the parts of the runner around them."""
+
+import asyncio
+import os
+import signal
+import time
+
+import psutil
+import structlog
+
+from actors.task_runner.catalogue import Catalogue
+from actors.task_runner.desk import Desk
+from actors.task_runner.dispatcher import Dispatcher
+from actors.task_runner.ledger import Ledger
+from actors.task_runner.workers import Workers
+from ipc.access import AccessTable
+from ipc.errors import IpcError
+from ipc.hub import Hub
+from ipc.link import Request
+from ipc.zeromq import ZmqHubTransport
+from ratchet import messages, rpc
+from ratchet.access import ACCESS
+from ratchet.actor import ActorHost
+from ratchet.errors import RatchetError, UnavailableError
+from ratchet.messages import (
+    AttemptProgress,
+    AttemptReport,
+    DescribeFile,
+    Empty,
+    FileDescription,
+    Health,
+    ListTasks,
+    PeerHealth,
+    RegisterWorker,
+    StoreHealth,
+)
+from ratchet.models import Category, Failure, ProcessEnd, Status, Task
+from ratchet.runtime.versions import version_of
+from ratchet.stores.database import Database
+from ratchet.stores.executions import ExecutionStore
+from ratchet.supervision.exits import ExitReport
+from ratchet.version import VERSION
+
+log = structlog.stdlib.get_logger("task-runner")
+
+_DESCRIBE_SECONDS = 60.0
+_WORKER_SECONDS = 15.0
+_TICK_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 0.1  # what a dead worker still said is read before its attempts are given up
+
+
+class TaskRunner:
+    """Wires the parts together and answers for the process as a whole."""
+
+    def __init__(self, host: ActorHost, database: Database) -> None:
+        config = host.setup.config
+        self._host = host
+        self._database = database
+        self._started = time.monotonic()
+        self._ledger = Ledger(ExecutionStore(database))
+        self._workers = Workers()
+        self._catalogue = Catalogue(config.tasks.paths, self._describe, self._ledger.store.save_catalogue)
+        self.hub = Hub(
+            ZmqHubTransport(host.context, host.setup.project.hub_endpoint),
+            name=host.setup.name,
+            incarnation=host.setup.incarnation,
+            access=AccessTable(ACCESS),
+        )
+        methods: dict[str, rpc.Handler] = {}  # filled below: what serves needs the link, and the link what it serves
+        self._link = self.hub.local_link(methods)
+        self._dispatcher = Dispatcher(
+            ledger=self._ledger,
+            catalogue=self._catalogue,
+            workers=self._workers,
+            link=self._link,
+            incarnation=host.setup.incarnation,
+            spawn=lambda work, name: host.own(work, name=name),
+            timeout_of=self._timeout_of,
+        )
+        self._desk = Desk(
+            ledger=self._ledger,
+            catalogue=self._catalogue,
+            dispatcher=self._dispatcher,
+            workers=self._workers,
+            queue_size=config.executions.queue_size,
+            on_busy=host.busy,
+        )
+        methods.update(self._methods())
+
+    async def restore(self) -> None:
+        """Take up unfinished executions and what is known of task files that have not changed since."""
+        live = await self._ledger.restore()
+        for path, description in (await self._ledger.store.load_catalogue()).items():
+            if await asyncio.to_thread(version_of, description.files) == description.version:
+                self._catalogue.remember(path, description)
+        for one in live:
+            if one.state.status is Status.QUEUED:
+                self._dispatcher.enqueue(one)
+        self._host.busy(bool(live))
+        if live:
+            log.info("unfinished executions taken up", executions=len(live))
+
+    async def tick(self) -> None:
+        """Each second: leases, placement that stops for the silent, and whether there is any work left."""
+        busy = True
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            now = asyncio.get_running_loop().time()
+            for worker in self._workers.all():
+                peer = self.hub.peers.get(worker.name)
+                if peer is None or peer.liveness != "alive":
+                    worker.unavailable_until = now + 2 * _TICK_SECONDS
+            await self._dispatcher.expire_leases(self._silence, uptime_seconds=time.monotonic() - self._started)
+            self._dispatcher.fill()
+            if busy != bool(self._ledger.live):
+                busy = bool(self._ledger.live)
+                self._host.busy(busy)
+
+    async def process_exited(self, report: ExitReport) -> None:
+        """The supervisor reaped an actor; a worker's attempts died with it."""
+        if not report.name.startswith("worker"):
+            return
+        await asyncio.sleep(_LAST_WORDS_SECONDS)
+        end = ProcessEnd(
+            process=report.name,
+            pid=report.pid,
+            exit_code=report.exit_code,
+            signal=report.signal,
+            signal_name=signal.Signals(report.signal).name if report.signal else None,
+            cpu_seconds=report.cpu_seconds,
+            memory_bytes_max=report.memory_bytes_max,
+        )
+        message = f"{report.name} (pid {report.pid}), which ran this attempt, ended: {report.cause}"
+        failure = Failure(category=Category.WORKER_LOST, type="WorkerDied", message=message, process=end)
+        await self._dispatcher.worker_gone(report.name, report.incarnation, failure)
+
+    def _methods(self) -> dict[str, "rpc.Handler"]:
+        return rpc.methods(
+            {
+                messages.SUBMIT: self._desk.submit,
+                messages.GET_EXECUTION: self._desk.get,
+                messages.LIST_EXECUTIONS: self._desk.list,
+                messages.CANCEL_EXECUTION: self._desk.cancel,
+                messages.LIST_TASKS: self._list_tasks,
+                messages.REPORT_ATTEMPT: self._report,
+                messages.ATTEMPT_PROGRESS: self._progress,
+                messages.REGISTER_WORKER: self._register,
+                messages.GET_HEALTH: self._health,
+            }
+        )
+
+    async def _report(self, body: AttemptReport, _request: Request) -> Empty:
+        await self._dispatcher.report(body)
+        return Empty()
+
+    async def _progress(self, body: AttemptProgress, _request: Request) -> Empty:
+        self._dispatcher.progress(body)
+        return Empty()
+
+    async def _register(self, body: RegisterWorker, _request: Request) -> Empty:
+        await self._dispatcher.register(body)
+        return Empty()
+
+    async def _list_tasks(self, body: ListTasks, _request: Request) -> messages.Catalogue:
+        await self._catalogue.refresh()
+        wanted = (body.filter or "").casefold()
+        found = [one for one in self._catalogue.tasks if wanted in _searchable(one)]
+        return messages.Catalogue(tasks=found, broken=self._catalogue.broken)
+
+    async def _health(self, _body: Empty, _request: Request) -> Health:
+        store = StoreHealth(
+            path=str(self._database.path),
+            bytes=await self._database.size_bytes(),
+            rows=sum((await self._ledger.store.counts()).values()),
+            schema_version=self._database.schema_version,
+        )
+        return Health(
+            name=self._host.setup.name,
+            version=VERSION,
+            pid=os.getpid(),
+            uptime_seconds=round(time.monotonic() - self._started, 3),
+            memory_bytes=psutil.Process().memory_info().rss,
+            stores=[store],
+            peers=[
+                PeerHealth(
+                    name=peer.name,
+                    role=peer.role,
+                    incarnation=peer.incarnation,
+                    liveness=peer.liveness,
+                    connected_seconds=round(time.monotonic() - peer.connected_at, 3),
+                    queued_envelopes=peer.queued,
+                )
+                for peer in self.hub.peers.values()
+            ],
+            executions=await self._ledger.store.counts(),
+            queue_limit=self._host.setup.config.executions.queue_size,
+            slots=self._workers.slots,
+            slots_busy=self._workers.busy,
+            counters=dict(self.hub.counters + self._link.counters),
+            tasks=len(self._catalogue.tasks),
+            broken_files=len(self._catalogue.broken),
+        )
+
+    async def _describe(self, path: str) -> FileDescription:
+        """Have a worker describe a task file; waits for one at start-up.
+
+        Raises:
+            UnavailableError: No worker did.
+        """
+        try:
+            async with asyncio.timeout(_WORKER_SECONDS):
+                while (worker := self._workers.any_able(now=asyncio.get_running_loop().time())) is None:
+                    self._workers.registered.clear()
+                    await self._workers.registered.wait()
+            return await rpc.call(
+                self._link,
+                messages.DESCRIBE_FILE,
+                DescribeFile(path=path),
+                target=worker.name,
+                timeout_seconds=_DESCRIBE_SECONDS,
+            )
+        except TimeoutError:
+            raise UnavailableError(
+                f"no worker is connected that could load {path}; `ratchet status` shows why"
+            ) from None
+        except (IpcError, RatchetError) as error:
+            raise UnavailableError(f"{path} could not be described: {error}; try again") from error
+
+    def _timeout_of(self, task: Task) -> float:
+        limits = self._host.setup.config.limits
+        return min(task.timeout_seconds or limits.timeout_seconds, self._timeout_max())
+
+    def _timeout_max(self) -> float:
+        config = self._host.setup.config
+        return config.mcp.server.security.max_execution_time or float("inf")
+
+    def _silence(self, name: str) -> float | None:
+        peer = self.hub.peers.get(name)
+        return None if peer is None else time.monotonic() - peer.last_seen
+
+
+def _searchable(task: Task) -> str:
+    return " ".join([task.task_id, task.description, *task.tags]).casefold()
+
+
+async def main(host: ActorHost) -> None:
+    """Be the task-runner until drained."""
+    async with Database.open(host.setup.config.data_dir / "executions.db", store="executions") as database:
+        runner = TaskRunner(host, database)
+        host.on_exit_report = runner.process_exited
+        await runner.restore()
+        host.own(runner.hub.run(), name="hub")
+        host.own(runner.tick(), name="tick")
+        host.ready()
+        await host.drain.wait()

@@ -1,0 +1,193 @@
+"""What the task folders hold at this moment.
+
+Task code is imported only in children: a worker describes a file on request. A description is good as long as every
+file that its version is the hash of is unchanged, which a look at their modification times tells; so a changed file is
+noticed by the next call that concerns it, without a watcher and without a restart.
+"""
+
+import asyncio
+import difflib
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from ratchet.errors import BrokenTaskError, UnknownTaskError
+from ratchet.messages import FileDescription
+from ratchet.models import BrokenFile, Task
+from ratchet.validation import SchemaValidator
+
+log = structlog.stdlib.get_logger("task-runner")
+
+Describe = Callable[[str], Awaitable[FileDescription]]
+Save = Callable[[Mapping[str, FileDescription]], Awaitable[None]]
+Stamp = tuple[tuple[str, int, int, int], ...]
+
+_DESCRIBING_AT_ONCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A described file.
+
+    Attributes:
+        stamp: Modification time, size and inode of every file of its version, as they were before it was described.
+        ids: Task ids it defines, or defined before it broke.
+    """
+
+    description: FileDescription
+    stamp: Stamp
+    ids: frozenset[str]
+
+
+class Catalogue:
+    """Tasks by id, kept true to the files."""
+
+    def __init__(self, roots: Iterable[Path], describe: Describe, save: Save) -> None:
+        self._roots = list(roots)
+        self._describe = describe
+        self._save = save
+        self._entries: dict[str, Entry] = {}
+        self._by_id: dict[str, Task] = {}
+        self._duplicates: list[BrokenFile] = []
+        self._validators: dict[tuple[str, str, str], SchemaValidator] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._slots = asyncio.Semaphore(_DESCRIBING_AT_ONCE)
+
+    def remember(self, path: str, description: FileDescription) -> None:
+        """Take a description from an earlier run that the caller knows to be of the files as they are."""
+        self._enter(path, description, _stamp(description.files))
+        self._index()
+
+    async def refresh(self) -> None:
+        """Look at every task folder; describe what is new or changed, forget what is gone."""
+        found = [str(path) for path in task_files(self._roots)]
+        gone = self._entries.keys() - set(found)
+        for path in gone:
+            del self._entries[path]
+        stale = [path for path in found if not self._fresh(path)]
+        if stale:
+            await asyncio.gather(*(self._update(path) for path in stale))
+        if stale or gone:
+            self._index()
+            await self._save({path: entry.description for path, entry in self._entries.items()})
+
+    async def find(self, task_id: str) -> Task:
+        """The task as its file defines it now.
+
+        Raises:
+            UnknownTaskError: No file defines it.
+            BrokenTaskError: The file that does (or did) cannot be loaded.
+        """
+        task = self._by_id.get(task_id)
+        if task is not None and self._fresh(task.path):
+            return task
+        await self.refresh()
+        task = self._by_id.get(task_id)
+        if task is None:
+            raise self._missing(task_id)
+        return task
+
+    def validator(self, task: Task) -> SchemaValidator:
+        """The compiled input schema of a task."""
+        key = (task.path, task.version, task.task_id)
+        if key not in self._validators:
+            self._validators[key] = SchemaValidator(task.input_schema)
+        return self._validators[key]
+
+    @property
+    def tasks(self) -> list[Task]:
+        """By id."""
+        return [self._by_id[one] for one in sorted(self._by_id)]
+
+    @property
+    def broken(self) -> list[BrokenFile]:
+        """Files that cannot be loaded, and those that define an id for the second time; by path."""
+        files = [one.description.broken for one in self._entries.values() if one.description.broken is not None]
+        return sorted([*files, *self._duplicates], key=lambda one: one.path)
+
+    def _fresh(self, path: str) -> bool:
+        entry = self._entries.get(path)
+        return entry is not None and entry.stamp == _stamp(entry.description.files)
+
+    async def _update(self, path: str) -> None:
+        async with self._locks.setdefault(path, asyncio.Lock()), self._slots:
+            if self._fresh(path):
+                return
+            before = _stamp([path])
+            description = await self._describe(path)
+            stamp = _stamp(description.files)
+            if before[0] not in stamp:  # it changed while it was described: the next look describes it again
+                stamp = before
+            self._enter(path, description, stamp)
+            if description.broken is not None:
+                log.warning("a task file cannot be loaded", path=path, error=description.broken.message)
+
+    def _enter(self, path: str, description: FileDescription, stamp: Stamp) -> None:
+        ids = frozenset(task.task_id for task in description.tasks)
+        if description.broken is not None and path in self._entries:
+            ids = self._entries[path].ids
+        self._entries[path] = Entry(description, stamp, ids)
+
+    def _index(self) -> None:
+        self._by_id.clear()
+        self._duplicates.clear()
+        versions = {(path, one.description.version) for path, one in self._entries.items()}
+        self._validators = {key: one for key, one in self._validators.items() if key[:2] in versions}
+        for path in sorted(self._entries):
+            for task in self._entries[path].description.tasks:
+                first = self._by_id.setdefault(task.task_id, task)
+                if first is not task:
+                    self._duplicates.append(_duplicate(task, first))
+
+    def _missing(self, task_id: str) -> UnknownTaskError | BrokenTaskError:
+        for path, entry in self._entries.items():
+            broken = entry.description.broken
+            if broken is not None and (task_id in entry.ids or _stem_matches(path, task_id)):
+                return BrokenTaskError(
+                    f"task {task_id!r} cannot run: {path} does not load: {broken.error_type}: {broken.message}",
+                    details=broken.model_dump(mode="json"),
+                )
+        nearest = difflib.get_close_matches(task_id, list(self._by_id), n=3)
+        hint = (
+            f"did you mean {' or '.join(map(repr, nearest))}?"
+            if nearest
+            else "list_available_tasks names those there are"
+        )
+        return UnknownTaskError(f"no task has the id {task_id!r}; {hint}", details={"nearest": nearest})
+
+
+def task_files(roots: Iterable[Path]) -> list[Path]:
+    """The files of task folders that may define tasks: not tests, and nothing that starts with an underscore."""
+    found = {path for root in roots if root.is_dir() for path in root.glob("*.py") if _is_task_file(path.name)}
+    return sorted(found)
+
+
+def _is_task_file(name: str) -> bool:
+    return not name.startswith(("_", "test_")) and not name.endswith("_test.py") and name != "conftest.py"
+
+
+def _stem_matches(path: str, task_id: str) -> bool:
+    return Path(path).stem.replace("_", "-") == task_id
+
+
+def _stamp(files: Iterable[str]) -> Stamp:
+    return tuple(_stat(path) for path in files)
+
+
+def _stat(path: str) -> tuple[str, int, int, int]:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - on the path of every execution, where pathlib costs more than the call
+    except OSError:
+        return path, 0, -1, 0
+    return path, found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _duplicate(task: Task, first: Task) -> BrokenFile:
+    return BrokenFile(
+        path=task.path,
+        error_type="DuplicateTask",
+        message=f"the id {task.task_id!r} is already defined in {first.path}; give one of them another id",
+    )

@@ -1,0 +1,227 @@
+"""Where clients come: submit, read, list and cancel executions.
+
+Accepted means durable: nothing is answered before the row is committed. A client mints the execution's id, so asking
+again after a lost connection finds the execution instead of making another.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from actors.task_runner.catalogue import Catalogue
+from actors.task_runner.dispatcher import Dispatcher
+from actors.task_runner.ledger import Ledger
+from actors.task_runner.live import Live, new_attempt
+from actors.task_runner.workers import Workers
+from ipc.link import Request
+from ratchet import rpc
+from ratchet.errors import IdempotencyConflictError, InvalidInputError, QueueFullError, UnknownExecutionError
+from ratchet.lifecycle import State
+from ratchet.messages import CancelExecution, ExecutionPage, GetExecution, ListExecutions, Submit
+from ratchet.models import Execution, JsonObject, Status, Task
+from ratchet.validation import summarize
+
+_REPLY_MARGIN_SECONDS = 0.5  # a wait ends this long before the caller gives up on the call
+
+
+class Desk:
+    """The procedures `executions.*`."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        catalogue: Catalogue,
+        dispatcher: Dispatcher,
+        workers: Workers,
+        queue_size: int,
+        on_busy: Callable[[bool], None],
+    ) -> None:
+        self._ledger = ledger
+        self._catalogue = catalogue
+        self._dispatcher = dispatcher
+        self._workers = workers
+        self._queue_size = queue_size
+        self._on_busy = on_busy
+        self._accepting: dict[str, asyncio.Task[Live | None]] = {}
+
+    async def submit(self, body: Submit, request: Request) -> Execution:
+        """Accept an execution (or find it, if it was accepted before) and wait for it as long as asked.
+
+        Raises:
+            UnknownTaskError, BrokenTaskError: There is no such task to run.
+            InvalidInputError: The input does not fit the task's schema.
+            IdempotencyConflictError: The key was used with another task or input.
+            QueueFullError: Too many wait already.
+            StoreError: It could not be recorded, so it was not accepted.
+        """
+        accepting = self._accepting.get(body.execution_id)
+        live = self._ledger.live.get(body.execution_id) if accepting is None else await asyncio.shield(accepting)
+        if live is not None:
+            return await self._wait(live, body.wait_seconds, request)
+        earlier = await self._same_key(body)
+        if earlier is None:
+            live = await self._accept_once(body)
+            if live is not None:
+                return await self._wait(live, body.wait_seconds, request)
+            earlier = await self._same_key(body) or await self._find(body.execution_id)
+        _require_same(earlier, body)
+        return await self._follow(earlier, body.wait_seconds, request)
+
+    async def get(self, body: GetExecution, request: Request) -> Execution:
+        """An execution as it is, or as it is once it ended or `wait_seconds` have passed.
+
+        Raises:
+            UnknownExecutionError: No execution has this id.
+        """
+        return await self._follow(await self._find(body.execution_id), body.wait_seconds, request)
+
+    async def list(self, body: ListExecutions, _request: Request) -> ExecutionPage:
+        """A page of executions, those that run with their newest progress."""
+        page = await self._ledger.store.list(body)
+        live = self._ledger.live
+        seen = [
+            self._view(live[one.execution_id].execution) if one.execution_id in live else one for one in page.executions
+        ]
+        return page.model_copy(update={"executions": seen})
+
+    async def cancel(self, body: CancelExecution, request: Request) -> Execution:
+        """Ask an execution to stop, then wait for its end as long as asked. One that ended stays as it is.
+
+        Raises:
+            UnknownExecutionError: No execution has this id.
+            StoreError: The request could not be recorded.
+        """
+        execution = await self._find(body.execution_id)
+        live = self._ledger.live.get(body.execution_id)
+        if live is not None:
+            await self._dispatcher.cancel(live, body.reason)
+        return await self._follow(execution, body.wait_seconds, request)
+
+    # --- accepting ------------------------------------------------------------------------------------------------
+
+    async def _accept_once(self, body: Submit) -> Live | None:
+        """Accept in a task of its own, so that a caller that gives up cannot leave it half done."""
+        accepting = asyncio.create_task(self._accept(body))
+        self._accepting[body.execution_id] = accepting
+        accepting.add_done_callback(lambda _: self._accepting.pop(body.execution_id, None))
+        return await asyncio.shield(accepting)
+
+    async def _accept(self, body: Submit) -> Live | None:
+        """The new execution; None where this id or idempotency key was accepted before."""
+        task = await self._catalogue.find(body.task_id)
+        problems = self._catalogue.validator(task).problems(body.input)
+        if problems:
+            raise InvalidInputError(
+                f"the input of {task.task_id!r} is not valid: {summarize(problems)}",
+                details={"problems": [one.model_dump() for one in problems]},
+            )
+        worker = self._dispatcher.reserve(body.execution_id, task.version)
+        if worker is None and len(self._dispatcher.queue) >= self._queue_size:
+            raise QueueFullError(
+                f"{len(self._dispatcher.queue)} executions are waiting and no more may; try again in a few seconds",
+                details={"waiting": len(self._dispatcher.queue), "queue_size": self._queue_size},
+            )
+        live = _new(body, task)
+        if worker is not None:
+            attempt = new_attempt(1, worker=worker.name, incarnation=worker.incarnation)
+            live.state = State(status=Status.RUNNING, fence=1, idempotent=task.idempotent)
+            live.update(status=Status.RUNNING, attempts=[attempt], started_ns=attempt.started_ns)
+        accepted = False
+        try:
+            accepted = await self._ledger.accept(live)
+        finally:
+            if worker is not None and not accepted:
+                worker.release(body.execution_id, 1)
+                self._dispatcher.fill()
+        if not accepted:
+            return None
+        self._on_busy(True)
+        if worker is not None:
+            self._dispatcher.order(live, task, worker)
+        else:
+            self._dispatcher.enqueue(live)
+        return live
+
+    async def _same_key(self, body: Submit) -> Execution | None:
+        if body.idempotency_key is None:
+            return None
+        return await self._ledger.store.find_idempotency(body.source.client, body.idempotency_key)
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    async def _find(self, execution_id: str) -> Execution:
+        live = self._ledger.live.get(execution_id)
+        found = live.execution if live is not None else await self._ledger.store.get(execution_id)
+        if found is None:
+            raise UnknownExecutionError(
+                f"no execution has the id {execution_id!r}; list_executions names the recent ones"
+            )
+        return found
+
+    async def _follow(self, execution: Execution, seconds: float, request: Request) -> Execution:
+        live = self._ledger.live.get(execution.execution_id)
+        if live is not None:
+            return await self._wait(live, seconds, request)
+        if execution.status.terminal:
+            return execution
+        return await self._find(execution.execution_id)  # it ended between two looks
+
+    async def _wait(self, live: Live, seconds: float, request: Request) -> Execution:
+        if request.deadline is not None:
+            left = request.deadline - asyncio.get_running_loop().time() - _REPLY_MARGIN_SECONDS
+            seconds = min(seconds, left)
+        if seconds <= 0 or live.execution.status.terminal:
+            return self._view(live.execution)
+        told: JsonObject | None = None
+        async for execution in live.changes(seconds):
+            news = _progress(execution)
+            if news != told and not execution.status.terminal:
+                request.progress(rpc.encode_progress(news))
+                told = news
+        return self._view(live.execution)
+
+    def _view(self, execution: Execution) -> Execution:
+        if execution.status is not Status.QUEUED:
+            return execution
+        return execution.model_copy(update={"waiting_for": self._waiting_for(execution)})
+
+    def _waiting_for(self, execution: Execution) -> str:
+        if not self._workers.slots:
+            return "no worker is connected"
+        order = list(self._dispatcher.queue)
+        ahead = order.index(execution.execution_id) if execution.execution_id in order else 0
+        return f"all {self._workers.slots} slots are busy; {ahead} executions are ahead of this one"
+
+
+def _new(body: Submit, task: Task) -> Live:
+    execution = Execution(
+        execution_id=body.execution_id,
+        task_id=task.task_id,
+        version=task.version,
+        status=Status.QUEUED,
+        input=body.input,
+        trace=body.trace,
+        priority=body.priority,
+        idempotent=task.idempotent,
+        idempotency_key=body.idempotency_key,
+        metadata=body.metadata,
+        source=body.source,
+        created_ns=time.time_ns(),
+    )
+    return Live(execution=execution, state=State(idempotent=task.idempotent))
+
+
+def _progress(execution: Execution) -> JsonObject:
+    progress = execution.progress.model_dump() if execution.progress is not None else {}
+    return {"execution_id": execution.execution_id, "status": execution.status.value, **progress}
+
+
+def _require_same(found: Execution, body: Submit) -> None:
+    if (found.task_id, found.input) == (body.task_id, body.input):
+        return
+    used = "execution id" if found.execution_id == body.execution_id else f"idempotency key {body.idempotency_key!r}"
+    raise IdempotencyConflictError(
+        f"this {used} belongs to {found.execution_id}, which has another task or input; use a new one",
+        details={"execution_id": found.execution_id, "task_id": found.task_id},
+    )

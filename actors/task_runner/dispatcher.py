@@ -1,0 +1,331 @@
+"""Brings queued executions to workers and takes back what became of them.
+
+An attempt is recorded before its order leaves, so that it cannot run unrecorded. Where the fate of an order is
+unknown the worker is asked what it holds; a worker that is gone is known by the supervisor's exit report, by another
+incarnation that registers under its name, or by its lease.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from actors.task_runner.catalogue import Catalogue
+from actors.task_runner.ledger import Ledger
+from actors.task_runner.live import Live, new_attempt, undelivered
+from actors.task_runner.queue import ReadyQueue
+from actors.task_runner.workers import Worker, Workers
+from ipc.errors import BusyError, DeniedError, IpcError, UnknownMethodError, UnreachableError
+from ipc.link import Link
+from ratchet import messages, rpc
+from ratchet.errors import RatchetError, RequestError, StaleFenceError, StoreError, UnavailableError
+from ratchet.lifecycle import CancelRequested, Effect, Ended, Finish, Placed, Requeue, Stop, Undelivered, Unrunnable
+from ratchet.messages import AttemptOrder, AttemptProgress, AttemptReport, RegisterWorker, Reregister, StopAttempt
+from ratchet.models import Attempt, Category, Failure, Status, Task
+
+log = structlog.stdlib.get_logger("task-runner")
+
+LEASE_SECONDS = 30.0
+_ORDER_SECONDS = 30.0
+_STOP_SECONDS = 10.0
+_REFUSED_SECONDS = 0.2  # a worker that refused gets nothing for this long
+_STORE_RETRY_SECONDS = 1.0
+_REPLACED_SECONDS = 1.0  # an exit report, which knows the cause, gets this head start over the mere replacement
+
+Spawn = Callable[[Coroutine[Any, Any, Any], str], object]
+Limits = Callable[[Task], float]
+
+
+class Dispatcher:
+    """The queue, the workers, and every attempt between them."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        catalogue: Catalogue,
+        workers: Workers,
+        link: Link,
+        incarnation: str,
+        spawn: Spawn,
+        timeout_of: Limits,
+    ) -> None:
+        self.queue = ReadyQueue()
+        self._ledger = ledger
+        self._catalogue = catalogue
+        self._workers = workers
+        self._link = link
+        self._incarnation = incarnation
+        self._spawn = spawn
+        self._timeout_of = timeout_of
+
+    # --- towards the workers ------------------------------------------------------------------------------------
+
+    def reserve(self, execution_id: str, version: str) -> Worker | None:
+        """A free slot for a new execution, held for it; None where others wait already or none is free."""
+        worker = None if len(self.queue) else self._workers.choose(version, now=self._now())
+        if worker is not None:
+            worker.assign(execution_id, 1, version)
+        return worker
+
+    def enqueue(self, live: Live) -> None:
+        """Let an execution wait for a slot."""
+        execution = live.execution
+        self.queue.push(execution.execution_id, priority=execution.priority, created_ns=execution.created_ns)
+        self.fill()
+
+    def fill(self) -> None:
+        """Give free slots to those who wait."""
+        while len(self.queue) and self._workers.choose("", now=self._now()) is not None:
+            execution_id = self.queue.pop()
+            live = self._ledger.live.get(execution_id or "")
+            if live is None:
+                continue
+            worker = self._workers.choose(live.execution.version, now=self._now())
+            assert worker is not None
+            worker.assign(live.execution.execution_id, live.state.fence + 1, live.execution.version)
+            self._spawn(self._start(live, worker), "start")
+
+    def order(self, live: Live, task: Task, worker: Worker) -> None:
+        """Send the recorded attempt on its way."""
+        live.ordering = True
+        self._spawn(self._order(live, task, worker), "order")
+
+    async def _start(self, live: Live, worker: Worker) -> None:
+        execution_id, fence = live.execution.execution_id, live.state.fence + 1
+        try:
+            task = await self._catalogue.find(live.execution.task_id)
+            live.update(version=task.version)
+            attempt = new_attempt(fence, worker=worker.name, incarnation=worker.incarnation)
+            await self._ledger.apply(live, Placed(), attempt=attempt)
+        except RequestError as error:
+            worker.release(execution_id, fence)
+            failure = Failure(category=Category.TASK_BROKEN, type=type(error).__name__, message=error.message)
+            await self._settle(live, Unrunnable(failure), None)
+        except StaleFenceError:  # cancelled meanwhile
+            worker.release(execution_id, fence)
+            self.fill()
+        except UnavailableError as error:
+            log.error("an attempt could not be started; trying again", execution=execution_id, error=error.message)
+            worker.release(execution_id, fence)
+            await asyncio.sleep(_STORE_RETRY_SECONDS)
+            self.enqueue(live)
+        else:
+            self.order(live, task, worker)
+
+    async def _order(self, live: Live, task: Task, worker: Worker) -> None:
+        fence = live.state.fence
+        order = AttemptOrder(
+            execution_id=live.execution.execution_id,
+            attempt=fence,
+            fence=fence,
+            runner=self._incarnation,
+            task_id=task.task_id,
+            function=task.function,
+            path=task.path,
+            version=task.version,
+            input=live.execution.input,
+            trace=live.execution.trace,
+            timeout_seconds=self._timeout_of(task),
+        )
+        try:
+            taken = await rpc.call(
+                self._link, messages.RUN_ATTEMPT, order, target=worker.name, timeout_seconds=_ORDER_SECONDS
+            )
+        except (UnreachableError, BusyError, DeniedError, UnknownMethodError, RatchetError) as error:
+            log.info("a worker did not take an attempt", worker=worker.name, error=str(error))
+            worker.unavailable_until = self._now() + _REFUSED_SECONDS
+            asyncio.get_running_loop().call_later(_REFUSED_SECONDS, self.fill)
+            live.ordering = False
+            await self._undelivered(live, fence)
+        except IpcError as error:
+            log.warning("the fate of an order is unknown", worker=worker.name, error=str(error))
+            live.ordering = False
+            rpc.cast(self._link, messages.REREGISTER, Reregister(), target=worker.name)
+        else:
+            live.ordering = False
+            if live.state.fence == fence and live.attempt is not None and not live.state.status.terminal:
+                self._amend(live, live.attempt.model_copy(update={"pid": taken.pid}))
+            if live.state.cancel_requested:
+                self.stop(live)
+
+    def _amend(self, live: Live, attempt: Attempt) -> None:
+        others = [one for one in live.execution.attempts if one.fence != attempt.fence]
+        live.update(attempts=[*others, attempt])
+
+    async def cancel(self, live: Live, reason: str) -> None:
+        """Ask an execution to stop; idempotent.
+
+        Raises:
+            StoreError: The request could not be recorded.
+        """
+        try:
+            effect = await self._ledger.apply(live, CancelRequested(), reason=reason)
+        except StaleFenceError:  # it ended meanwhile
+            return
+        self._follow(live, effect)
+
+    def stop(self, live: Live) -> None:
+        """Have the current attempt ended."""
+        attempt = live.attempt
+        if attempt is not None and attempt.worker is not None:
+            reason = live.execution.cancel_requested or ""
+            self._spawn(self._stop(attempt.worker, live.execution.execution_id, attempt.fence, reason), "stop")
+
+    async def _stop(self, worker: str, execution_id: str, fence: int, reason: str) -> None:
+        body = StopAttempt(execution_id=execution_id, fence=fence, reason=reason)
+        try:
+            await rpc.call(self._link, messages.STOP_ATTEMPT, body, target=worker, timeout_seconds=_STOP_SECONDS)
+        except (IpcError, RatchetError) as error:
+            # A worker that comes back is told again when it registers; one that does not is found dead.
+            log.warning("a worker could not be told to stop an attempt", worker=worker, error=str(error))
+
+    # --- from the workers -----------------------------------------------------------------------------------------
+
+    async def report(self, body: AttemptReport) -> None:
+        """An attempt is over.
+
+        Raises:
+            StaleFenceError: It is not the current one.
+            StoreError: The end could not be recorded; it must be reported again.
+        """
+        live = self._ledger.live.get(body.execution_id)
+        if live is None:
+            raise StaleFenceError(f"execution {body.execution_id} is not running")
+        attempt = live.attempt
+        if attempt is not None and attempt.fence == body.fence:
+            attempt = attempt.model_copy(
+                update={
+                    "pid": body.pid or attempt.pid,
+                    "ended_ns": body.ended_ns,
+                    "failure": body.failure,
+                    "stopped_by": body.stopped_by,
+                    "telemetry": body.telemetry,
+                }
+            )
+        effect = await self._ledger.apply(live, Ended(body.fence, body.failure), attempt=attempt, output=body.output)
+        self._follow(live, effect)
+
+    def progress(self, body: AttemptProgress) -> None:
+        """A running attempt got further."""
+        live = self._ledger.live.get(body.execution_id)
+        if live is not None and live.state.fence == body.fence and live.state.status is Status.RUNNING:
+            live.update(progress=body.progress)
+
+    async def register(self, body: RegisterWorker) -> None:
+        """A worker says what it offers and what it holds: take up what it runs, order anew what never reached it."""
+        known = self._workers.get(body.name)
+        if known is not None and known.incarnation != body.incarnation:
+            self._workers.remove(known.name, known.incarnation)
+        worker = self._workers.register(body.name, body.incarnation, pid=body.pid, slots=body.slots)
+        held = set(body.in_flight)
+        for live in list(self._ledger.live.values()):
+            attempt = live.attempt
+            if attempt is None or live.state.status is not Status.RUNNING or attempt.worker != body.name:
+                continue
+            if attempt.worker_incarnation != body.incarnation:
+                self._spawn(self._replaced(live, attempt.fence, body.name), "replaced")
+            elif (live.execution.execution_id, attempt.fence) in held:
+                self._adopt(live, attempt, worker)
+            elif not live.ordering:
+                self._spawn(self._undelivered(live, attempt.fence), "undelivered")
+        self._stop_strays(worker, held)
+        self.fill()
+
+    def _adopt(self, live: Live, attempt: Attempt, worker: Worker) -> None:
+        worker.assign(live.execution.execution_id, attempt.fence, live.execution.version)
+        if live.state.cancel_requested:
+            self.stop(live)
+
+    def _stop_strays(self, worker: Worker, held: set[tuple[str, int]]) -> None:
+        """End attempts that the worker runs but that are not current any more; their reports would be refused."""
+        for execution_id, fence in held:
+            live = self._ledger.live.get(execution_id)
+            if live is None or live.state.fence != fence:
+                self._spawn(self._stop(worker.name, execution_id, fence, "the attempt is no longer current"), "stray")
+
+    async def worker_gone(self, name: str, incarnation: str, failure: Failure) -> None:
+        """This incarnation of a worker is dead: so are its attempts."""
+        self._workers.remove(name, incarnation)
+        for live in list(self._ledger.live.values()):
+            attempt = live.attempt
+            held = attempt is not None and attempt.worker == name and attempt.worker_incarnation == incarnation
+            if attempt is not None and held and live.state.status is Status.RUNNING:
+                await self._lost(live, attempt.fence, failure)
+
+    async def expire_leases(self, silent: Callable[[str], float | None], *, uptime_seconds: float) -> None:
+        """Give up attempts whose worker has not been heard of for `LEASE_SECONDS`.
+
+        Args:
+            silent: Seconds since a peer of this name was last heard, None where the hub knows none.
+            uptime_seconds: Age of this runner: a worker it never heard of has that long been silent.
+        """
+        for live in list(self._ledger.live.values()):
+            attempt = live.attempt
+            if attempt is None or attempt.worker is None or live.state.status is not Status.RUNNING:
+                continue
+            heard = silent(attempt.worker)
+            seconds = uptime_seconds if heard is None else heard
+            if seconds >= LEASE_SECONDS:
+                message = f"{attempt.worker} was not heard of for {seconds:.0f} s; its lease is {LEASE_SECONDS:.0f} s"
+                await self._lost(
+                    live, attempt.fence, Failure(category=Category.WORKER_LOST, type="LeaseExpired", message=message)
+                )
+
+    # --- what follows --------------------------------------------------------------------------------------------
+
+    async def _replaced(self, live: Live, fence: int, worker: str) -> None:
+        await asyncio.sleep(_REPLACED_SECONDS)
+        message = f"the {worker} process that ran this attempt is gone; another took its place"
+        await self._lost(live, fence, Failure(category=Category.WORKER_LOST, type="WorkerReplaced", message=message))
+
+    async def _lost(self, live: Live, fence: int, failure: Failure) -> None:
+        attempt = live.attempt
+        assert attempt is not None
+        ended = attempt.model_copy(update={"ended_ns": time.time_ns(), "failure": failure, "telemetry": "incomplete"})
+        await self._settle(live, Ended(fence, failure), ended)
+
+    async def _undelivered(self, live: Live, fence: int) -> None:
+        attempt = live.attempt
+        assert attempt is not None
+        await self._settle(live, Undelivered(fence), undelivered(attempt))
+
+    async def _settle(self, live: Live, event: Ended | Undelivered | Unrunnable, attempt: Attempt | None) -> None:
+        """Apply what nobody will report again; wait as long as the store cannot take it."""
+        while True:
+            try:
+                effect = await self._ledger.apply(live, event, attempt=attempt)
+            except StaleFenceError:
+                return None
+            except StoreError as error:
+                log.error("an end could not be recorded; trying again", error=error.message)
+                await asyncio.sleep(_STORE_RETRY_SECONDS)
+            else:
+                return self._follow(live, effect)
+
+    def _follow(self, live: Live, effect: Effect) -> None:
+        """Do what a recorded effect asks for."""
+        match effect:
+            case Finish():
+                self.queue.discard(live.execution.execution_id)
+                self._release(live)
+                self.fill()
+            case Requeue():
+                self._release(live)
+                self.enqueue(live)
+            case Stop():
+                if not live.ordering:  # else it is stopped once the order's fate is known
+                    self.stop(live)
+            case _:
+                pass
+
+    def _release(self, live: Live) -> None:
+        attempt = live.attempt
+        worker = self._workers.get(attempt.worker) if attempt is not None else None
+        if attempt is not None and worker is not None:
+            worker.release(live.execution.execution_id, attempt.fence)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,130 @@
+"""Every execution that has not ended, in memory and in the store; the one place where its state changes.
+
+An event is decided by `ratchet.lifecycle`, made durable, and only then visible: to memory, to those who wait, and to
+the caller, who performs what the returned effect asks for.
+"""
+
+import time
+from typing import Any
+
+from actors.task_runner.live import Live, restored, with_attempt
+from ratchet.errors import IdempotencyConflictError, StaleFenceError
+from ratchet.lifecycle import Effect, Event, Finish, Order, Refuse, Requeue, Stop, step
+from ratchet.models import Attempt, Execution, Status
+from ratchet.stores.executions import ExecutionStore
+
+
+class Ledger:
+    """The unfinished executions by id."""
+
+    def __init__(self, store: ExecutionStore) -> None:
+        self.store = store
+        self.live: dict[str, Live] = {}
+
+    async def restore(self) -> list[Live]:
+        """Take up what an earlier process left unfinished."""
+        for execution in await self.store.unfinished():
+            self.live[execution.execution_id] = restored(execution)
+        return list(self.live.values())
+
+    async def accept(self, live: Live) -> bool:
+        """Make a new execution durable, with its first attempt if it has one.
+
+        Returns False where its id or its idempotency key is known already; nothing has changed then.
+
+        Raises:
+            StoreError: It could not be recorded; nothing of it is left.
+        """
+        execution = live.execution
+        self.live[execution.execution_id] = live
+        inserted = False
+        try:
+            async with live.lock:
+                inserted = await self.store.insert(execution, live.attempt)
+        except IdempotencyConflictError:
+            return False
+        finally:
+            if not inserted:
+                del self.live[execution.execution_id]
+        return inserted
+
+    async def apply(
+        self, live: Live, event: Event, *, attempt: Attempt | None = None, output: Any = None, reason: str = ""
+    ) -> Effect:
+        """Decide, record, publish.
+
+        Args:
+            live: The execution the event is about.
+            event: What happened.
+            attempt: The attempt as it is after the event; needed for `Placed`, `Undelivered` and `Ended`.
+            output: What a completed attempt returned.
+            reason: Why a cancel was requested.
+
+        Returns:
+            What the caller must do now; it is durable already.
+
+        Raises:
+            StaleFenceError: The event is about an attempt or an execution that is over.
+            StoreError: It could not be recorded; nothing has changed.
+        """
+        async with live.lock:
+            state, effect = step(live.state, event)
+            changes = await self._record(live, effect, attempt=attempt, output=output, reason=reason)
+            live.state = state
+            live.update(**changes)
+            if isinstance(effect, Finish):
+                self.live.pop(live.execution.execution_id, None)
+        return effect
+
+    async def _record(
+        self, live: Live, effect: Effect, *, attempt: Attempt | None, output: Any, reason: str
+    ) -> dict[str, Any]:
+        """Make an effect durable; returns how the execution changes."""
+        execution = live.execution
+        match effect:
+            case Order():
+                assert attempt is not None
+                await self.store.start_attempt(execution.execution_id, attempt)
+                started_ns = execution.started_ns or attempt.started_ns
+                return _with(execution, attempt, status=Status.RUNNING, started_ns=started_ns)
+            case Requeue(fence=fence):
+                assert attempt is not None
+                await self.store.requeue(execution.execution_id, fence, attempt)
+                return _with(execution, attempt, status=Status.QUEUED, progress=None)
+            case Stop():
+                await self.store.set_cancel_requested(execution.execution_id, reason)
+                return {"cancel_requested": reason}
+            case Finish():
+                return await self._finish(live, effect, attempt=attempt, output=output, reason=reason)
+            case Refuse(why=why):
+                raise StaleFenceError(
+                    f"execution {execution.execution_id}: {why}; it is {execution.status} "
+                    f"and its current attempt is {live.state.fence}"
+                )
+
+    async def _finish(
+        self, live: Live, effect: Finish, *, attempt: Attempt | None, output: Any, reason: str
+    ) -> dict[str, Any]:
+        execution = live.execution
+        ended_ns = attempt.ended_ns if attempt is not None and attempt.ended_ns else time.time_ns()
+        changes: dict[str, Any] = {"status": effect.status, "failure": effect.failure, "ended_ns": ended_ns}
+        if effect.status is Status.CANCELLED and execution.cancel_requested is None:
+            await self.store.set_cancel_requested(execution.execution_id, reason)
+            changes["cancel_requested"] = reason
+        await self.store.finish(
+            execution.execution_id,
+            live.state.fence,
+            status=effect.status,
+            ended_ns=ended_ns,
+            output=output,
+            failure=effect.failure,
+            progress=execution.progress,
+            attempt=attempt,
+        )
+        if effect.status is Status.COMPLETED:
+            changes["output"] = output
+        return changes if attempt is None else _with(execution, attempt, **changes)
+
+
+def _with(execution: Execution, attempt: Attempt, **changes: Any) -> dict[str, Any]:
+    return {**changes, "attempts": with_attempt(execution, attempt).attempts}

@@ -1,0 +1,94 @@
+"""An execution that has not ended yet, as the task-runner holds it in memory, with those who wait for it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ratchet.lifecycle import State
+from ratchet.models import Attempt, Category, Execution, Failure
+
+_NOT_DELIVERED = "NotDelivered"
+
+
+@dataclass(slots=True, eq=False)
+class Live:
+    """The runner's view of one unfinished execution.
+
+    Attributes:
+        execution: What everybody else gets to see; what is in the store, plus the progress.
+        state: What `ratchet.lifecycle` decides from.
+        lock: Held while an event is applied, so that the store sees one transition after the other.
+        ordering: An order for its current attempt is on its way, its fate not known yet.
+    """
+
+    execution: Execution
+    state: State
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    ordering: bool = False
+    _waiting: set[asyncio.Event] = field(default_factory=set[asyncio.Event])
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The current one, or the last."""
+        return self.execution.attempts[-1] if self.execution.attempts else None
+
+    def update(self, **changes: Any) -> None:
+        """Replace fields of the execution and wake whoever waits."""
+        self.execution = self.execution.model_copy(update=changes)
+        for event in self._waiting:
+            event.set()
+
+    async def changes(self, seconds: float) -> AsyncIterator[Execution]:
+        """The execution now and after each change, conflated, until it is terminal or `seconds` have passed."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        changed = asyncio.Event()
+        self._waiting.add(changed)
+        try:
+            while True:
+                changed.clear()
+                yield self.execution
+                if self.execution.status.terminal:
+                    return
+                async with asyncio.timeout_at(deadline):
+                    await changed.wait()
+        except TimeoutError:
+            yield self.execution
+        finally:
+            self._waiting.discard(changed)
+
+
+def restored(execution: Execution) -> Live:
+    """A live execution from what the store says of it."""
+    losses = sum(one.failure is not None and _is_loss(one.failure) for one in execution.attempts)
+    state = State(
+        status=execution.status,
+        fence=execution.attempts[-1].fence if execution.attempts else 0,
+        idempotent=execution.idempotent,
+        cancel_requested=execution.cancel_requested is not None,
+        losses=losses,
+    )
+    return Live(execution=execution, state=state)
+
+
+def with_attempt(execution: Execution, attempt: Attempt, **changes: Any) -> Execution:
+    """The execution with `attempt` in place of the one of the same fence, or added."""
+    others = [one for one in execution.attempts if one.fence != attempt.fence]
+    return execution.model_copy(update={"attempts": [*others, attempt], **changes})
+
+
+def new_attempt(fence: int, *, worker: str, incarnation: str) -> Attempt:
+    """An attempt that starts now."""
+    return Attempt(number=fence, fence=fence, worker=worker, worker_incarnation=incarnation, started_ns=time.time_ns())
+
+
+def undelivered(attempt: Attempt) -> Attempt:
+    """The attempt, whose order never reached its worker, as it is remembered."""
+    message = f"{attempt.worker} never got the order; the execution waits for another attempt"
+    failure = Failure(category=Category.WORKER_LOST, type=_NOT_DELIVERED, message=message)
+    return attempt.model_copy(update={"ended_ns": time.time_ns(), "failure": failure})
+
+
+def _is_loss(failure: Failure) -> bool:
+    return failure.category is Category.WORKER_LOST and failure.type != _NOT_DELIVERED

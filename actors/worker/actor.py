@@ -1,0 +1,268 @@
+"""A worker's process: takes orders from the runner, has children run them, reports until it is answered."""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable
+from typing import Any
+
+import psutil
+import structlog
+
+from actors.worker.describe import describe
+from actors.worker.pool import Pool
+from actors.worker.run import Run
+from actors.worker.zygote import Zygote, environment
+from ipc.errors import IpcError
+from ipc.link import Request
+from ratchet import messages, rpc
+from ratchet.actor import ActorHost
+from ratchet.errors import RatchetError, StaleFenceError, StartupError, UnavailableError
+from ratchet.messages import (
+    AttemptOrder,
+    AttemptReport,
+    AttemptTaken,
+    DescribeFile,
+    Empty,
+    FileDescription,
+    Health,
+    RegisterWorker,
+    Reregister,
+    StopAttempt,
+)
+from ratchet.models import Category, Failure
+from ratchet.redaction import Redactor
+from ratchet.version import VERSION
+
+log = structlog.stdlib.get_logger("worker")
+
+_RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
+_ZYGOTE_RETRY_SECONDS = (0.0, 0.2, 1.0, 5.0)
+_STOP_MARGIN_SECONDS = 3.0  # of the drain's time, kept for the kill ladder and the last reports
+
+
+class WorkerActor:
+    """One worker."""
+
+    def __init__(self, host: ActorHost) -> None:
+        config = host.setup.config
+        self._host = host
+        self._config = config
+        self._started = time.monotonic()
+        self._redactor = Redactor(config.secret_values(os.environ))
+        self._pool = Pool(size=config.workers.children, reuse=config.executions.child_reuse)
+        self._zygote: Zygote | None = None
+        self._runs: dict[str, Run] = {}  # by execution, from the order until the report is answered
+        self._idle = asyncio.Event()
+        self._draining = False
+        self._link = host.connect(self._methods(), on_welcome=self._welcomed)
+
+    async def run(self) -> None:
+        """Work until drained."""
+        self._zygote = await self._start_zygote()
+        self._host.own(self._keep_zygote(), name="zygote")
+        self._host.ready()
+        self._reregister()
+        await self._host.drain.wait()
+        await self._drain()
+
+    # --- the zygote -----------------------------------------------------------------------------------------------
+
+    async def _start_zygote(self) -> Zygote:
+        config = self._config
+        limits = {
+            "memory_bytes": config.limits.memory_bytes,
+            "file_bytes": config.limits.file_bytes,
+            "open_files": config.limits.open_files,
+        }
+        zygote = Zygote(config.tasks.python, environment(config.tasks.env, os.environ), limits, self._pool.exited)
+        try:
+            await zygote.start()
+        except UnavailableError as error:
+            raise StartupError(error.message) from error
+        return zygote
+
+    async def _keep_zygote(self) -> None:
+        """Replace the zygote whenever it dies; its attempts died with it."""
+        while True:
+            assert self._zygote is not None
+            end = await self._zygote.gone
+            log.error("the zygote died", pid=end.pid, signal=end.signal_name, exit_code=end.exit_code)
+            for run in self._runs.values():
+                run.zygote_died(end)
+            self._pool.forget()
+            self._zygote = await self._restart_zygote()
+
+    async def _restart_zygote(self) -> Zygote:
+        failed = 0
+        while True:
+            await asyncio.sleep(_ZYGOTE_RETRY_SECONDS[min(failed, len(_ZYGOTE_RETRY_SECONDS) - 1)])
+            try:
+                return await self._start_zygote()
+            except StartupError as error:
+                failed += 1
+                log.error("the zygote did not start", error=error.message, failures=failed)
+
+    # --- what the runner asks -------------------------------------------------------------------------------------
+
+    def _methods(self) -> dict[str, "rpc.Handler"]:
+        return rpc.methods(
+            {
+                messages.RUN_ATTEMPT: self._take,
+                messages.STOP_ATTEMPT: self._stop,
+                messages.DESCRIBE_FILE: self._describe,
+                messages.REREGISTER: self._on_reregister,
+                messages.GET_HEALTH: self._health,
+            }
+        )
+
+    async def _take(self, order: AttemptOrder, _request: Request) -> AttemptTaken:
+        """Take an attempt; an error means that nothing of it has run."""
+        if order.runner != self._link.hub_incarnation:
+            raise StaleFenceError("the order is from an earlier task-runner")
+        if self._draining:
+            raise UnavailableError("this worker is draining")
+        if order.execution_id in self._runs:
+            raise StaleFenceError(f"execution {order.execution_id} has another attempt in this worker")
+        zygote = self._zygote
+        if zygote is None or zygote.gone.done():
+            raise UnavailableError("the zygote is being replaced")
+        child = await self._pool.acquire(zygote, order.version)
+        run = Run(order, child, self._link, self._redactor, self._config)
+        self._runs[order.execution_id] = run
+        self._idle.clear()
+        try:
+            await run.start()
+        except OSError as error:
+            del self._runs[order.execution_id]
+            self._pool.retire(child)
+            raise UnavailableError(f"a warm child (pid {child.pid}) was gone: {error}") from error
+        self._host.own(self._see_through(run, child.pid), name=f"attempt {order.execution_id}")
+        return AttemptTaken(pid=child.pid)
+
+    async def _see_through(self, run: Run, pid: int) -> None:
+        ended = await run.finish()
+        self._pool.release(run.child, reusable=run.reusable)
+        log.debug("attempt over", execution=run.order.execution_id, pid=pid, failed=ended.failure is not None)
+        await self._report(await run.flush(ended))
+        del self._runs[run.order.execution_id]
+        if not self._runs:
+            self._idle.set()
+
+    async def _report(self, ended: AttemptReport) -> None:
+        """Tell the runner until it has recorded the end, or says that this attempt is of no consequence."""
+        tries = 0
+        while True:
+            try:
+                await self._call_report(ended)
+            except StaleFenceError as error:
+                log.warning("a report was refused", error=error.message)
+                return
+            except (IpcError, UnavailableError) as error:
+                log.warning("a report was not answered; trying again", error=str(error))
+            except (RatchetError, ValueError) as error:
+                log.error("a report was not understood; the failure to report is reported", error=str(error))
+                ended = _unreportable(ended, error)
+            else:
+                return
+            await asyncio.sleep(_RETRY_SECONDS[min(tries, len(_RETRY_SECONDS) - 1)])
+            tries += 1
+
+    async def _call_report(self, ended: AttemptReport) -> None:
+        await self._link.wait_welcomed()
+        await rpc.call(self._link, messages.REPORT_ATTEMPT, ended, timeout_seconds=10.0)
+
+    async def _stop(self, body: StopAttempt, _request: Request) -> Empty:
+        run = self._runs.get(body.execution_id)
+        if run is not None and run.order.fence == body.fence:
+            run.stop(body.category, body.reason)
+        return Empty()
+
+    async def _describe(self, body: DescribeFile, _request: Request) -> FileDescription:
+        if self._zygote is None:
+            raise UnavailableError("the zygote is being started")
+        return await describe(self._pool, self._zygote, body.path, self._config.tasks.paths)
+
+    async def _health(self, _body: Empty, _request: Request) -> Health:
+        return Health(
+            name=self._host.setup.name,
+            version=VERSION,
+            pid=os.getpid(),
+            uptime_seconds=round(time.monotonic() - self._started, 3),
+            memory_bytes=psutil.Process().memory_info().rss,
+            slots=0 if self._draining else self._config.workers.children,
+            slots_busy=len(self._runs),
+            counters=dict(self._link.counters),
+        )
+
+    # --- what it tells the runner -----------------------------------------------------------------------------------
+
+    def _welcomed(self, _hub_incarnation: str) -> None:
+        self._reregister()
+
+    async def _on_reregister(self, _body: Reregister, _request: Request) -> Empty:
+        self._reregister()
+        return Empty()
+
+    def _reregister(self) -> None:
+        if self._zygote is not None and self._link.hub_incarnation is not None:
+            self._host.own(self._register(), name="register")
+
+    async def _register(self) -> None:
+        tries = 0
+        while True:
+            body = RegisterWorker(
+                name=self._host.setup.name,
+                incarnation=self._host.setup.incarnation,
+                pid=os.getpid(),
+                slots=0 if self._draining else self._config.workers.children,
+                in_flight=[(run.order.execution_id, run.order.fence) for run in self._runs.values()],
+            )
+            try:
+                await rpc.call(self._link, messages.REGISTER_WORKER, body, timeout_seconds=5.0)
+            except (IpcError, RatchetError) as error:
+                log.warning("not registered; trying again", error=str(error))
+                await asyncio.sleep(_RETRY_SECONDS[min(tries, len(_RETRY_SECONDS) - 1)])
+                tries += 1
+            else:
+                return
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        """Take nothing more, let what runs end, stop what does not, and report all of it."""
+        self._draining = True
+        self._reregister()
+        grace = self._config.executions.grace_seconds
+        await self._until_idle(self._host.drain_seconds - grace - _STOP_MARGIN_SECONDS)
+        for run in self._runs.values():
+            run.stop(Category.SHUTDOWN, "Ratchet was shut down before the execution ended")
+        await self._until_idle(grace + _STOP_MARGIN_SECONDS)
+        if self._zygote is not None:
+            await self._zygote.close()
+
+    async def _until_idle(self, seconds: float) -> None:
+        if self._runs:
+            await _within(seconds, self._idle.wait())
+
+
+async def _within(seconds: float, work: Awaitable[Any]) -> None:
+    try:
+        async with asyncio.timeout(max(0.0, seconds)):
+            await work
+    except TimeoutError:
+        return
+
+
+def _unreportable(ended: AttemptReport, error: Exception) -> AttemptReport:
+    failure = Failure(
+        category=Category.INVALID_OUTPUT,
+        type=type(error).__name__,
+        message=f"the task ended, but its result could not be reported: {error}",
+    )
+    return ended.model_copy(update={"output": None, "failure": failure})
+
+
+async def main(host: ActorHost) -> None:
+    """Be a worker until drained."""
+    await WorkerActor(host).run()

@@ -1,0 +1,25 @@
+"""Who may call what on whom: the access table of the hub, by role. Everything that is not here is denied."""
+
+_CLIENT_CALLS = (
+    ("task-runner", "executions."),
+    ("task-runner", "tasks."),
+    ("log-store", "logs.read"),
+    ("trace-store", "spans.read"),
+    ("*", "health."),
+)
+
+# (role of the caller, role of the callee, prefix of the method)
+ACCESS: frozenset[tuple[str, str, str]] = frozenset(
+    {
+        *(("cli", role, prefix) for role, prefix in _CLIENT_CALLS),
+        *(("mcp-front", role, prefix) for role, prefix in _CLIENT_CALLS),
+        ("task-runner", "*", "health."),
+        ("task-runner", "worker", "attempts."),
+        ("task-runner", "worker", "files."),
+        ("task-runner", "worker", "workers."),
+        ("worker", "task-runner", "attempts."),
+        ("worker", "task-runner", "workers.register"),
+        ("worker", "log-store", "logs.append"),
+        ("worker", "trace-store", "spans.append"),
+    }
+)

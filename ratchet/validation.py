@@ -1,0 +1,93 @@
+"""Says of a JSON value what a schema has against it: which field, what was expected, what was given.
+
+Used for task inputs and for tool arguments alike, so that whoever sent them can correct them without guessing.
+"""
+
+import difflib
+import json
+from typing import Any
+
+import jsonschema_rs
+
+from ratchet.models import JsonObject, Model
+
+PROBLEMS_MAX = 10
+_GIVEN_CHARACTERS_MAX = 120
+
+
+class Problem(Model):
+    """One thing that is wrong.
+
+    Attributes:
+        path: Where, as `input.rows[3].name`; the root's own name where it concerns the whole.
+        message: What is wrong and what would be right.
+        given: The offending value as JSON, shortened; None where something is missing.
+    """
+
+    path: str
+    message: str
+    given: str | None = None
+
+
+class SchemaValidator:
+    """A compiled JSON Schema (2020-12)."""
+
+    def __init__(self, schema: JsonObject) -> None:
+        self._schema = schema
+        self._validator = jsonschema_rs.validator_for(schema)
+
+    def problems(self, value: Any, *, root: str = "input") -> list[Problem]:
+        """What is wrong with `value`; empty where nothing is. At most `PROBLEMS_MAX` of them."""
+        if self._validator.is_valid(value):
+            return []
+        found: list[Problem] = []
+        for error in self._validator.iter_errors(value):
+            found.extend(self._explain(error, root))
+            if len(found) >= PROBLEMS_MAX:
+                break
+        return found[:PROBLEMS_MAX]
+
+    def _explain(self, error: jsonschema_rs.ValidationError, root: str) -> list[Problem]:
+        path = _path(root, error.instance_path)
+        kind = error.kind.as_dict()
+        match error.kind.name:
+            case "required":
+                missing = str(kind.get("property", ""))
+                return [Problem(path=f"{path}.{missing}", message=f"is required; expected {self._expected(missing)}")]
+            case "additionalProperties" | "unevaluatedProperties":
+                unexpected = [str(name) for name in kind.get("unexpected", [])]
+                return [self._unknown(path, name, error.instance) for name in unexpected]
+            case _:
+                return [Problem(path=path, message=str(error.message), given=_shorten(error.instance))]
+
+    def _expected(self, name: str) -> str:
+        properties = self._schema.get("properties", {})
+        declared = properties.get(name, {}) if isinstance(properties, dict) else {}
+        return _describe(declared if isinstance(declared, dict) else {})
+
+    def _unknown(self, path: str, name: str, instance: Any) -> Problem:
+        known = sorted(self._schema.get("properties", {}))
+        nearest = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known here: {', '.join(known) or 'none'}"
+        given = instance.get(name) if isinstance(instance, dict) else None
+        return Problem(path=f"{path}.{name}", message=f"is not known; {hint}", given=_shorten(given))
+
+
+def summarize(problems: list[Problem]) -> str:
+    """The problems in one line."""
+    return "; ".join(f"{one.path} {one.message}" + (f" (given {one.given})" if one.given else "") for one in problems)
+
+
+def _path(root: str, steps: list[Any]) -> str:
+    return root + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+
+
+def _describe(declared: dict[str, Any]) -> str:
+    kind = declared.get("type") or "/".join(sorted({str(one.get("type")) for one in declared.get("anyOf", [])}))
+    description = declared.get("description")
+    return (str(kind) or "a value") + (f" ({description})" if description else "")
+
+
+def _shorten(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=repr)
+    return text if len(text) <= _GIVEN_CHARACTERS_MAX else text[: _GIVEN_CHARACTERS_MAX - 1] + "…"
