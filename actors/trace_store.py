@@ -1,0 +1,39 @@
+"""The trace-store: sole owner of spans."""
+
+from ipc.link import Request
+from ratchet import rpc
+from ratchet.actor import ActorHost, ActorSetup, run_actor
+from ratchet.health import ProcessHealth
+from ratchet.messages import APPEND_SPANS, GET_HEALTH, READ_SPANS, AppendSpans, Empty, Health, ReadSpans, SpanPage
+from ratchet.stores.database import Database
+from ratchet.stores.spans import TraceStore
+
+
+async def main(host: ActorHost) -> None:
+    """Serve the spans until drained; what was answered by then is durable.
+
+    Raises:
+        StoreError: The file cannot be used; the message says what to do about it.
+    """
+    process = ProcessHealth(host.setup.name)
+    async with Database.open(host.setup.config.data_dir / "spans.db", store="spans") as database:
+        store = TraceStore(database)
+
+        async def append(body: AppendSpans, _request: Request) -> Empty:
+            await store.append(body)
+            return Empty()
+
+        async def read(body: ReadSpans, _request: Request) -> SpanPage:
+            return await store.read(body)
+
+        async def health(_body: Empty, _request: Request) -> Health:
+            return process.report(stores=[database.health(await store.total())])
+
+        host.connect(rpc.methods({APPEND_SPANS: append, READ_SPANS: read, GET_HEALTH: health}))
+        host.ready(spans=await store.total())
+        await host.drain.wait()
+
+
+def start(setup: ActorSetup) -> None:
+    """Be the trace-store's process."""
+    run_actor(setup, main)
