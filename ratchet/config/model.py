@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from ratchet.config.mcp import McpConfig
+from ratchet.config.places import Place
 from ratchet.config.section import Section
 from ratchet.config.units import Bytes, Count, Seconds
 
@@ -19,8 +20,8 @@ EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 class TasksConfig(Section):
     """Where tasks come from and what runs them."""
 
-    paths: tuple[Path, ...] = Field(default=(Path("tasks"),), description="folders searched for task files")
-    python: Path = Field(default=Path(sys.executable), description="interpreter that tasks run on")
+    paths: tuple[Place, ...] = Field(default=(Path("tasks"),), description="folders searched for task files")
+    python: Place = Field(default=Path(sys.executable), description="interpreter that tasks run on")
     env: tuple[EnvironmentName, ...] = Field(default=(), description="environment variables handed to tasks")
 
 
@@ -67,12 +68,10 @@ class LoggingConfig(Section):
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least level recorded")
 
 
-class Config(BaseModel):
+class Config(Section):
     """All of it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    data_dir: Path = Field(description="databases, logs")
+    data_dir: Place = Field(description="databases, logs")
     tasks: TasksConfig = TasksConfig()
     workers: WorkersConfig = WorkersConfig()
     limits: LimitsConfig = LimitsConfig()

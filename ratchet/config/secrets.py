@@ -11,7 +11,8 @@ from typing import Any, Final
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from ratchet.config.template import references, substitute
+from ratchet.config.template import TemplateError, references, substitute
+from ratchet.errors import ConfigError
 
 HIDDEN: Final = "********"
 
@@ -34,7 +35,10 @@ class Secret:
         Raises:
             ConfigError: A variable is not set.
         """
-        return substitute(self.template, environ, place=self.place)
+        try:
+            return substitute(self.template, environ)
+        except TemplateError as error:
+            raise ConfigError(f"{self.place}: {error}" if self.place else str(error)) from None
 
     @property
     def variables(self) -> tuple[str, ...]:
