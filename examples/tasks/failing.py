@@ -25,7 +25,7 @@ def failing(order: str = "A-2", *, ctx: Context) -> str:
         with ctx.span("bill", order=order):
             return _invoice(found)
     except KeyError as error:
-        ctx.log.error("the order is incomplete", order=order, fields=sorted(found))  # noqa: TRY400 - it is raised below
+        ctx.log.error("the order is incomplete", order=order, fields=sorted(found))
         raise OrderError(f"order {order} has no {error}") from error
 
 
