@@ -70,7 +70,7 @@ class ActorHost:
 
     Attributes:
         setup: What the supervisor handed over.
-        drain: Set when the actor is asked to finish: on the supervisor's word or SIGTERM.
+        drain: Set when the actor is asked to finish. SIGTERM asks the supervisor to do so.
         drain_seconds: How long it may take from then on.
         on_exit_report: Called with the exit of every actor, once this one is ready; the report is acknowledged when
             it returns and comes again, to this or a later process, until then. Only the task-runner gets any.
@@ -181,7 +181,9 @@ class ActorHost:
     async def run(self, main: "Main", reader: asyncio.StreamReader) -> None:
         """Run `main` beside the supervisor's channel; then end what it started. For `run_actor`."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self.drain.set)
+        # Whoever ends a whole process group means the supervisor, which then asks one stage after the other; whoever
+        # means this process alone has it drained, too, by way of the supervisor.
+        loop.add_signal_handler(signal.SIGTERM, self._send, "asked_to_end", {})
         self.own(self._control(reader), name="control")
         self.own(self._pass_reports(), name="exit reports")
         try:

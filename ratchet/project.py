@@ -88,6 +88,11 @@ class Project:
         return None if self._config_path is None else _path(self._config_path)
 
     @property
+    def config_address(self) -> str | None:
+        """`config_path` as text, for whoever cannot afford pathlib."""
+        return self._config_path
+
+    @property
     def data_dir_override(self) -> Path | None:
         """What `--data-dir` said, absolute."""
         return None if self._data_dir_override is None else _path(self._data_dir_override)

@@ -23,7 +23,7 @@ from ratchet.supervision.exits import ExitReport
 from ratchet.supervision.fork import fork_actor
 from ratchet.supervision.loop import Loop, Timer
 from ratchet.supervision.restart import RestartHistory, RestartPolicy
-from ratchet.supervision.spec import ChildSpec
+from ratchet.supervision.spec import ChildSpec, Restart
 from ratchet.supervision.states import (
     Child,
     Drain,
@@ -38,6 +38,9 @@ from ratchet.supervision.states import (
     State,
     step,
 )
+
+# A signal to the whole group reaches the supervisor too, within this time.
+_GROUP_SIGNAL_SECONDS = 0.1
 
 log = structlog.stdlib.get_logger("ratchet.supervisor")
 
@@ -166,7 +169,7 @@ class Children:
         actor.process = None
         actor.last_exit = report
         abnormal = report.exit_code != 0
-        unexpected = abnormal or actor.state is State.RUNNING
+        unexpected = abnormal or (actor.state is State.RUNNING and actor.spec.restart is Restart.PERMANENT)
         (log.warning if unexpected and actor.state is not State.KILLING else log.info)(
             "an actor ended", name=actor.name, ended_pid=report.pid, cause=report.cause, state=str(actor.state)
         )
@@ -240,8 +243,17 @@ class Children:
                 self._tell(actor, Ready())
             case "failed":
                 self._tell(actor, StartFailed(dict(body.get("error") or {})))
+            case "asked_to_end" if actor.process:
+                control = actor.process.control
+                self._loop.call_later(_GROUP_SIGNAL_SECONDS, lambda: self._replace(actor, control))
             case _:
                 self._observer.on_message(actor, kind, body)
+
+
+    def _replace(self, actor: Actor, control: Connection) -> None:
+        """Somebody sent the process a SIGTERM: have it finish; its restart policy says what follows."""
+        if actor.state is State.RUNNING:
+            control.send("drain", grace_seconds=actor.spec.grace_seconds)
 
 
 def _nothing() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ratchet.project import Project
 
 BACKLOG = 256
-_PAUSE_SECONDS = 0.01
+PAUSE_SECONDS = 0.01
 
 
 def claim(project: "Project") -> tuple[int, socket.socket] | None:
@@ -94,9 +94,9 @@ def sign(lock_fd: int, text: str) -> None:
     os.pwrite(lock_fd, text.encode() + b"\n", 0)
 
 
-def pause(deadline: float) -> bool:
+def pause(deadline: float, seconds: float = PAUSE_SECONDS) -> bool:
     """Wait a moment before the next try; False when `deadline` (monotonic) has passed."""
     if time.monotonic() >= deadline:
         return False
-    time.sleep(_PAUSE_SECONDS)
+    time.sleep(seconds)
     return True

@@ -72,14 +72,21 @@ class Loop:
     def run(self) -> None:
         """Wait and call until `stop`."""
         while not self._stopped:
-            for key, events in self._selector.select(self._timeout()):
-                readable, writable = key.data
-                # A callback of this round may have closed the descriptor, and another may bear its number.
-                if events & selectors.EVENT_READ and self._is_current(key):
-                    readable()
-                if writable and events & selectors.EVENT_WRITE and self._is_current(key):
-                    writable()
-            self._call_due()
+            self._round(self._timeout())
+
+    def poll(self) -> None:
+        """Call what is due and ready now, without waiting."""
+        self._round(0)
+
+    def _round(self, timeout: float | None) -> None:
+        for key, events in self._selector.select(timeout):
+            readable, writable = key.data
+            # A callback of this round may have closed the descriptor, and another may bear its number.
+            if events & selectors.EVENT_READ and self._is_current(key):
+                readable()
+            if writable and events & selectors.EVENT_WRITE and self._is_current(key):
+                writable()
+        self._call_due()
 
     def stop(self) -> None:
         """Return from `run` after the callbacks of this round."""

@@ -39,3 +39,20 @@ class ChildSpec:
     grace_seconds: float
     subreaper: bool = False
     wants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChildTable:
+    """Every actor there is.
+
+    Attributes:
+        always: Actors that run as long as the supervisor does.
+        http_front: Runs where the configuration, or an attached `ratchet up`, wants a port.
+        stdio_front: Template of the temporary fronts, one per agent.
+        reports_to: The actor that is told of every exit.
+    """
+
+    always: tuple[ChildSpec, ...]
+    http_front: ChildSpec
+    stdio_front: ChildSpec
+    reports_to: str

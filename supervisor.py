@@ -1,0 +1,50 @@
+"""The composition root: which actors there are, and the command that starts and keeps them.
+
+`ratchet up` and `ratchet stdio` exec `python -P -m supervisor`; it is the one module that imports everything, once, so
+that every actor is a fork of a process that has loaded all it needs.
+"""
+
+import sys
+
+# Loaded for the actors that are forked from here:
+import aiosqlite  # noqa: F401  # pyright: ignore[reportUnusedImport]
+import jsonschema_rs  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
+from actors import log_store, mcp_front, task_runner, trace_store, worker
+from ratchet.config import Config
+from ratchet.supervision.command import parse, serve
+from ratchet.supervision.spec import ChildSpec, ChildTable, Restart
+
+_STORE_GRACE_SECONDS = 10.0
+_FRONT_GRACE_SECONDS = 5.0
+
+
+def child_table(config: Config) -> ChildTable:
+    """Every actor, in the order of start."""
+    drain_seconds = config.supervisor.drain_seconds
+    runner = ChildSpec("task-runner", task_runner.start, Restart.PERMANENT, 0, drain_seconds + _STORE_GRACE_SECONDS)
+    logs = ChildSpec("log-store", log_store.start, Restart.PERMANENT, 1, _STORE_GRACE_SECONDS)
+    traces = ChildSpec("trace-store", trace_store.start, Restart.PERMANENT, 1, _STORE_GRACE_SECONDS)
+    workers = [
+        ChildSpec(f"worker:{number}", worker.start, Restart.PERMANENT, 2, drain_seconds, subreaper=True)
+        for number in range(1, config.workers.count + 1)
+    ]
+    return ChildTable(
+        always=(runner, logs, traces, *workers),
+        http_front=ChildSpec("mcp-front", mcp_front.start, Restart.PERMANENT, 3, _FRONT_GRACE_SECONDS, wants=("http",)),
+        stdio_front=ChildSpec("mcp-front", mcp_front.start_stdio, Restart.TEMPORARY, 3, _FRONT_GRACE_SECONDS),
+        reports_to=runner.name,
+    )
+
+
+def main() -> int:
+    """Run a supervisor until it is told to stop.
+
+    Returns:
+        The process's exit code: 0 after a drain, 1 when it could not start, 70 when actors crashed too often.
+    """
+    return serve(child_table, parse(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
