@@ -31,9 +31,9 @@ def parse_address(text: str) -> Address:
     """
     host, separator, port = text.strip().rpartition(":")
     if not separator or not host:
-        raise ValueError(f"it must be host:port, {_EXAMPLES}")
+        raise ValueError(f"must be host:port, {_EXAMPLES}")
     if not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"its port must be a number from 0 (any free port) to 65535, {_EXAMPLES}")
+        raise ValueError(f"the port must be a number from 0 (any free port) to 65535, {_EXAMPLES}")
     return Address(_host(host), int(port))
 
 
@@ -43,7 +43,7 @@ def _host(host: str) -> str:
     if bracketed or ":" in name:
         return _ipv6(name, bracketed=bracketed)
     if any(character.isspace() or character in "[]/@" for character in name):
-        raise ValueError(f"its host must be a name or an IP address, {_EXAMPLES}")
+        raise ValueError(f"the host must be a name or an IP address, {_EXAMPLES}")
     return name
 
 
@@ -51,7 +51,7 @@ def _ipv6(name: str, *, bracketed: bool) -> str:
     try:
         ipaddress.IPv6Address(name)
     except ValueError:
-        raise ValueError(f"its host is no IPv6 address, {_EXAMPLES}") from None
+        raise ValueError(f"the host is no IPv6 address, {_EXAMPLES}") from None
     if not bracketed:
         raise ValueError("an IPv6 address needs brackets, such as [::1]:8090")
     return name

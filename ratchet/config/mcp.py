@@ -22,58 +22,62 @@ BindAddress = Annotated[str, AfterValidator(_checked_address)]
 class RemoteServerConfig(Section):
     """An MCP server or LLM that tasks may use."""
 
-    name: Name = Field(description="what tasks call it")
-    transport: Literal["stdio", "http"] | None = Field(default=None, description="how to reach it")
-    command: str | None = Field(default=None, description="program to start (stdio)")
-    args: tuple[str, ...] = Field(default=(), description="its arguments (stdio)")
-    env: dict[str, Secret] = Field(default={}, description="its environment variables (stdio)")
-    url: str | None = Field(default=None, description="where it is (http)")
-    headers: dict[str, Secret] = Field(default={}, description="HTTP headers to send (http)")
+    name: Name = Field(description="what tasks call the server")
+    transport: Literal["stdio", "http"] | None = Field(default=None, description="how to reach the server")
+    command: str | None = Field(default=None, description="program to start, for `stdio`")
+    args: tuple[str, ...] = Field(default=(), description="arguments of that program")
+    env: dict[str, Secret] = Field(default={}, description="environment variables of that program")
+    url: str | None = Field(default=None, description="address of the server, for `http`")
+    headers: dict[str, Secret] = Field(default={}, description="HTTP headers to send, for `http`")
 
 
 class PermissionsConfig(Section):
     """What the holder of an API key may do."""
 
-    can_execute_tasks: bool = Field(default=True, description="run and cancel tasks")
-    can_read_logs: bool = Field(default=True, description="read logs")
-    can_read_traces: bool = Field(default=True, description="read traces")
+    can_execute_tasks: bool = Field(default=True, description="whether the client may run and cancel tasks")
+    can_read_logs: bool = Field(default=True, description="whether the client may read logs")
+    can_read_traces: bool = Field(default=True, description="whether the client may read traces")
     allowed_task_patterns: tuple[str, ...] = Field(
-        default=("*",), description="ids of tasks it may run, * as a wildcard"
+        default=("*",), description="ids of tasks the client may run, `*` as a wildcard"
     )
-    rate_limits: dict[str, str] = Field(default={}, description="calls per tool, such as 10/minute")
+    rate_limits: dict[str, str] = Field(
+        default={}, description="calls of a tool the client may make, such as `execute_task: 10/minute`"
+    )
 
 
 class ApiKeyConfig(Section):
     """One client of the HTTP front."""
 
-    key: Secret = Field(description="what it sends")
-    name: Name = Field(description="what it is called in records")
+    key: Secret = Field(description="what the client sends to prove who it is, 16 characters or more")
+    name: Name = Field(description="what the client is called in records")
     permissions: PermissionsConfig = PermissionsConfig()
 
 
 class AuthConfig(Section):
     """Who may talk to the HTTP front."""
 
-    type: Literal["none", "api_key", "oauth2"] = Field(default="none", description="how clients prove who they are")
-    api_keys: tuple[ApiKeyConfig, ...] = Field(default=(), description="the clients")
+    type: Literal["none", "api_key", "oauth2"] = Field(
+        default="none", description="how clients of the HTTP server prove who they are"
+    )
+    api_keys: tuple[ApiKeyConfig, ...] = Field(default=(), description="the clients, one entry each")
 
 
 class SecurityConfig(Section):
     """What no client may exceed."""
 
-    max_execution_time: Seconds | None = Field(default=None, gt=0, description="same as limits.timeout_seconds")
-    max_log_entries: Count | None = Field(default=None, ge=1, description="log records in one answer")
+    max_execution_time: Seconds | None = Field(default=None, gt=0, description="the same as `limits.timeout_seconds`")
+    max_log_entries: Count | None = Field(default=None, ge=1, description="most log records in one answer")
     allow_dangerous_tasks: bool = Field(default=True, description="whether tasks marked dangerous run")
-    audit_log_enabled: bool = Field(default=False, description="whether every call is recorded")
+    audit_log_enabled: bool = Field(default=False, description="whether every call and refusal is recorded")
 
 
 class PerformanceConfig(Section):
     """How much clients may ask of the server."""
 
     max_concurrent_executions_per_client: Count | None = Field(
-        default=None, ge=1, description="running at a time per client"
+        default=None, ge=1, description="executions a client may have running at a time"
     )
-    execution_queue_size: Count | None = Field(default=None, ge=1, description="same as executions.queue_size")
+    execution_queue_size: Count | None = Field(default=None, ge=1, description="the same as `executions.queue_size`")
     log_cache_ttl: Seconds | None = Field(
         default=None, description="how long summaries of finished executions are kept"
     )
@@ -82,11 +86,19 @@ class PerformanceConfig(Section):
 class ServerConfig(Section):
     """The MCP server."""
 
-    enabled: bool = Field(default=True, description="whether there is an HTTP server")
-    transport: Literal["http", "sse", "stdio"] = Field(default="http", description="how agents connect")
-    bind_address: BindAddress = Field(default="127.0.0.1:8090", description="where the HTTP server listens")
-    tool_names: Literal["underscore", "dotted"] = Field(default="underscore", description="how tools are named")
-    wait_seconds_max: Seconds = Field(default=55.0, le=3600, description="longest wait of one call for a result")
+    enabled: bool = Field(default=True, description="whether there is an HTTP server at all")
+    transport: Literal["http", "sse", "stdio"] = Field(
+        default="http",
+        description="`http`: Streamable HTTP at `/mcp`; `sse`: the same; `stdio`: no port, only `ratchet stdio`",
+    )
+    bind_address: BindAddress = Field(
+        default="127.0.0.1:8090", description="host and port of the HTTP server; port 0 takes a free one"
+    )
+    tool_names: Literal["underscore", "dotted"] = Field(
+        default="underscore",
+        description="how tools are listed: `execute_task` or `ratchet.execute_task`; both are understood",
+    )
+    wait_seconds_max: Seconds = Field(default=55.0, le=3600, description="longest time one call may wait for a result")
     auth: AuthConfig = AuthConfig()
     security: SecurityConfig = SecurityConfig()
     performance: PerformanceConfig = PerformanceConfig()

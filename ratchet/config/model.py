@@ -22,7 +22,9 @@ class TasksConfig(Section):
 
     paths: tuple[Place, ...] = Field(default=(Path("tasks"),), description="folders searched for task files")
     python: Place = Field(default=Path(sys.executable), description="interpreter that tasks run on")
-    env: tuple[EnvironmentName, ...] = Field(default=(), description="environment variables handed to tasks")
+    env: tuple[EnvironmentName, ...] = Field(
+        default=(), description="names of environment variables that tasks get; they get no others of yours"
+    )
 
 
 class WorkersConfig(Section):
@@ -35,43 +37,59 @@ class WorkersConfig(Section):
 class LimitsConfig(Section):
     """What one execution may use."""
 
-    memory_bytes: Bytes = Field(default=2**30, ge=64 * 2**20, description="memory of the task's process")
-    cpu_seconds: Seconds = Field(default=300.0, ge=1, description="CPU time")
-    file_bytes: Bytes = Field(default=2**30, description="size of a file that it writes")
-    open_files: Count = Field(default=1024, ge=64, description="open files")
-    output_bytes: Bytes = Field(default=4 * 2**20, le=32 * 2**20, description="size of its output as JSON")
-    timeout_seconds: Seconds = Field(default=300.0, gt=0, description="time from start to end")
+    memory_bytes: Bytes = Field(default=2**30, ge=64 * 2**20, description="memory an execution may allocate")
+    cpu_seconds: Seconds = Field(default=300.0, ge=1, description="CPU time an execution may use")
+    file_bytes: Bytes = Field(default=2**30, description="size of any file an execution writes")
+    open_files: Count = Field(default=1024, ge=64, description="files an execution may have open at a time")
+    output_bytes: Bytes = Field(default=4 * 2**20, le=32 * 2**20, description="size of an execution's output as JSON")
+    timeout_seconds: Seconds = Field(
+        default=300.0, gt=0, description="longest time an execution may take; a task may ask for less"
+    )
 
 
 class ExecutionsConfig(Section):
     """How executions wait, end, and share children."""
 
-    queue_size: Count = Field(default=100, ge=1, description="executions that may wait")
-    grace_seconds: Seconds = Field(default=5.0, le=300, description="time to obey each rung of the cancel ladder")
-    child_reuse: Count = Field(default=100, ge=1, description="executions after which a child is replaced")
+    queue_size: Count = Field(
+        default=100, ge=1, description="executions that may wait for a free child; more are refused"
+    )
+    grace_seconds: Seconds = Field(
+        default=5.0,
+        le=300,
+        description="time an execution gets to obey a cancel, and again to obey SIGTERM, before SIGKILL",
+    )
+    child_reuse: Count = Field(default=100, ge=1, description="executions after which a child process is replaced")
 
 
 class SupervisorConfig(Section):
     """How processes are kept alive and put to rest."""
 
     restart_intensity: Count = Field(
-        default=10, ge=1, le=1000, description="restarts within the period before giving up"
+        default=10,
+        ge=1,
+        le=1000,
+        description="restarts within the period after which the supervisor gives up (exit code 70)",
     )
-    restart_period_seconds: Seconds = Field(default=60.0, gt=0, description="that period")
-    drain_seconds: Seconds = Field(default=30.0, description="time that running executions get at shutdown")
-    idle_exit_seconds: Seconds = Field(default=5.0, description="time an on-demand supervisor outlives its last client")
+    restart_period_seconds: Seconds = Field(default=60.0, gt=0, description="the period in which restarts are counted")
+    drain_seconds: Seconds = Field(default=30.0, description="time running executions get to end at shutdown")
+    idle_exit_seconds: Seconds = Field(
+        default=5.0, description="how long a supervisor started on demand outlives its last client and execution"
+    )
 
 
 class LoggingConfig(Section):
     """What Ratchet's own processes log; what tasks log is always kept."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least level recorded")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info",
+        description="least severe messages of Ratchet's own processes that are recorded; tasks' logs always are",
+    )
 
 
 class Config(Section):
     """All of it."""
 
-    data_dir: Place = Field(description="databases, logs")
+    data_dir: Place = Field(description="databases and log files")
     tasks: TasksConfig = TasksConfig()
     workers: WorkersConfig = WorkersConfig()
     limits: LimitsConfig = LimitsConfig()

@@ -22,6 +22,7 @@ _SECONDS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 
 
 BYTES_MAX: Final = 2**50
 SECONDS_MAX: Final = 30 * 86400.0
+COUNT_MAX: Final = 1_000_000
 
 
 def parse_bytes(value: object) -> object:
@@ -35,7 +36,7 @@ def parse_bytes(value: object) -> object:
     amount, unit = _split(value, tuple(_BYTES), "a number of bytes such as 1048576, or an amount such as 512 MiB")
     size = amount * _BYTES[unit]
     if size != int(size):
-        raise ValueError("it must come to whole bytes")
+        raise ValueError("must come to whole bytes")
     return int(size)
 
 
@@ -54,7 +55,7 @@ def parse_seconds(value: object) -> object:
 def _number(value: object) -> object:
     # A bool is an int to Python, and to pydantic unless told otherwise; "yes" is no number to whoever wrote it.
     if isinstance(value, bool):
-        raise ValueError("it must be a number, not yes or no")  # noqa: TRY004 - pydantic collects ValueError only
+        raise ValueError("must be a number, not yes or no")  # noqa: TRY004 - pydantic collects ValueError only
     return value
 
 
@@ -62,7 +63,7 @@ def _split(text: str, units: tuple[str, ...], wanted: str) -> tuple[float, str]:
     match = _AMOUNT.fullmatch(text)
     unit = "" if match is None else match[2].lower()
     if match is None or unit not in units:
-        raise ValueError(f"it must be {wanted}")
+        raise ValueError(f"must be {wanted}")
     return float(match[1]), unit
 
 
@@ -74,5 +75,5 @@ Seconds = Annotated[
 ]
 """Seconds from zero to thirty days; a field may bound it further."""
 
-Count = Annotated[int, BeforeValidator(_number), Field(ge=0, le=1_000_000)]
+Count = Annotated[int, BeforeValidator(_number), Field(ge=0, le=COUNT_MAX)]
 """A whole number of things."""
