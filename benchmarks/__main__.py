@@ -1,0 +1,58 @@
+"""`python -m benchmarks [--only mcp|stdio|ipc|memory]`: a table, and the same in build/bench.json."""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import executions, http_calls, memory, stdio_start
+from benchmarks.figure import Figure
+from benchmarks.processes import ROOT
+
+PARTS: dict[str, Callable[[], list[Figure]]] = {
+    "mcp": http_calls.measure,
+    "stdio": stdio_start.measure,
+    "ipc": executions.measure,
+    "memory": memory.measure,
+}
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure Ratchet.")
+    parser.add_argument("--only", choices=PARTS, help="one part instead of all")
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench.json", help="the file to write")
+    arguments = parser.parse_args()
+    console = Console()
+    figures: list[Figure] = []
+    for part in [arguments.only] if arguments.only else PARTS:
+        started = time.monotonic()
+        with console.status(f"measuring {part}"):
+            found = PARTS[part]()
+        figures += found
+        console.print(_table(part, found))
+        console.print(f"{part} took {time.monotonic() - started:.0f} s", style="dim")
+    output: Path = arguments.output
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps([figure.record() for figure in figures], indent=2) + "\n", encoding="utf-8")
+    console.print(f"written to {output}")
+
+
+def _table(part: str, figures: Sequence[Figure]) -> Table:
+    table = Table(title=part, title_justify="left")
+    table.add_column("figure")
+    for heading in ("value", "bare", "ratio", "samples"):
+        table.add_column(heading, justify="right")
+    for figure in figures:
+        baseline = "" if figure.baseline is None else f"{figure.baseline:,.1f}"
+        ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
+        table.add_row(figure.name, f"{figure.value:,.1f} {figure.unit}", baseline, ratio, f"{figure.samples:,}")
+    return table
+
+
+if __name__ == "__main__":
+    main()

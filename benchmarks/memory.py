@@ -1,0 +1,52 @@
+"""Memory of an idle `ratchet up`: proportional set size, which counts a page shared by N processes as a Nth of it."""
+
+import time
+
+import psutil
+
+from benchmarks.figure import Figure
+from benchmarks.processes import Folder, running_ratchet
+
+_SETTLE_SECONDS = 5.0
+_MIB = 2**20
+_EXECUTIONS = 24
+
+
+def measure() -> list[Figure]:
+    """The figures of this part."""
+    with running_ratchet() as folder:
+        time.sleep(_SETTLE_SECONDS)
+        fresh = _by_process(folder)
+        for _ in range(_EXECUTIONS):
+            folder.ask("run", "echo", "--input", '{"text": "hello"}')
+        time.sleep(_SETTLE_SECONDS)
+        used = _by_process(folder)
+    figures = [Figure(f"memory (PSS) idle, {name}", amount / _MIB, "MiB", 1) for name, amount in fresh.items()]
+    return [
+        *figures,
+        Figure("memory (PSS) idle, all processes", sum(fresh.values()) / _MIB, "MiB", 1),
+        Figure(f"memory (PSS) idle after {_EXECUTIONS} executions, all", sum(used.values()) / _MIB, "MiB", 1),
+    ]
+
+
+def _by_process(folder: Folder) -> dict[str, int]:
+    """Bytes of every process of the project by its name; those of one name are added up."""
+    status = folder.ask("status")
+    names: dict[int, str] = {status["pid"]: "supervisor"}
+    names.update({child["pid"]: child["name"] for child in status["children"]})
+    amounts: dict[str, int] = {}
+    supervisor = psutil.Process(status["pid"])
+    for process in [supervisor, *supervisor.children(recursive=True)]:
+        name = names.get(process.pid) or f"{_owner(process, names)}: {'zygote' if _is_zygote(process) else 'children'}"
+        amounts[name] = amounts.get(name, 0) + process.memory_full_info().pss
+    return amounts
+
+
+def _owner(process: psutil.Process, names: dict[int, str]) -> str:
+    return next((names[parent.pid] for parent in process.parents() if parent.pid in names), "?")
+
+
+def _is_zygote(process: psutil.Process) -> bool:
+    """Whether it was exec'd by a worker rather than forked by a zygote."""
+    parent = process.parent()
+    return parent is not None and not any("zygote_main" in word for word in parent.cmdline())

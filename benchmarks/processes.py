@@ -1,0 +1,130 @@
+"""The servers under measurement: each in processes of its own, in a folder of its own, gone afterwards."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RATCHET = str(Path(sys.executable).with_name("ratchet"))
+
+_START_SECONDS = 60
+_STOP_SECONDS = 40
+_POLL_SECONDS = 0.05
+
+_TASKS = '''"""The trivial task of the benchmarks."""
+
+from ratchet import task
+
+
+@task(idempotent=True)
+def echo(text: str) -> str:
+    """Return the text."""
+    return text
+'''
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A project: a configuration, a task folder with `echo`, a data directory."""
+
+    path: Path
+    port: int
+
+    @property
+    def config(self) -> str:
+        """The configuration file."""
+        return str(self.path / "ratchet.yaml")
+
+    @property
+    def url(self) -> str:
+        """Where its MCP server listens."""
+        return f"http://127.0.0.1:{self.port}/mcp"
+
+    def command(self, *words: str) -> list[str]:
+        """A `ratchet` command line for this project."""
+        return [RATCHET, *words, "--config", self.config]
+
+    def ask(self, *words: str) -> Any:
+        """What a `ratchet` command answers with `--json`, or None where it failed."""
+        done = subprocess.run(self.command(*words, "--json"), capture_output=True, check=False)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+@contextlib.contextmanager
+def project() -> Generator[Folder]:
+    """A new project that nothing runs for yet."""
+    with tempfile.TemporaryDirectory(prefix="ratchet-bench-", ignore_cleanup_errors=True) as name:
+        folder = Folder(Path(name), free_port())
+        (folder.path / "tasks").mkdir()
+        (folder.path / "tasks" / "echo.py").write_text(_TASKS, encoding="utf-8")
+        Path(folder.config).write_text(
+            f"data_dir: data\nmcp:\n  server:\n    bind_address: 127.0.0.1:{folder.port}\n", encoding="utf-8"
+        )
+        yield folder
+
+
+@contextlib.contextmanager
+def running_ratchet() -> Generator[Folder]:
+    """`ratchet up` for a new project, ready to be called."""
+    with project() as folder, running(folder.command("up"), log=folder.path / "up.log") as process:
+        deadline = time.monotonic() + _START_SECONDS
+        while folder.ask("tasks") is None:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"ratchet up did not start:\n{(folder.path / 'up.log').read_text()[-4000:]}")
+            time.sleep(_POLL_SECONDS)
+        yield folder
+
+
+@contextlib.contextmanager
+def running_bare_http() -> Generator[str]:
+    """The bare server over Streamable HTTP; gives its address."""
+    port = free_port()
+    with running([sys.executable, "-m", "benchmarks.bare_server", "http", str(port)]) as process:
+        deadline = time.monotonic() + _START_SECONDS
+        while not _answers(port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the bare server did not start")
+            time.sleep(_POLL_SECONDS)
+        yield f"http://127.0.0.1:{port}/mcp"
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], log: Path | None = None) -> Generator["subprocess.Popen[bytes]"]:
+    """A process for the time of the block; it is asked to end, and killed where it does not listen."""
+    with contextlib.ExitStack() as stack:
+        output = subprocess.DEVNULL if log is None else stack.enter_context(log.open("wb"))
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=dict(os.environ)
+        )
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
