@@ -1,0 +1,26 @@
+"""Ratchet: typed Python tasks in supervised processes, within reach of agents over MCP.
+
+What a task author imports: `task` and `Context`. Importing this package costs next to nothing (the stdio shim does it
+on its fast path); each name is loaded when it is first used.
+"""
+
+TYPE_CHECKING = False  # the name is what type checkers know; importing `typing` for it would cost milliseconds
+if TYPE_CHECKING:
+    from ratchet.authoring import task as task
+    from ratchet.context import Context as Context
+
+__version__ = "0.1.0"
+__all__ = ["Context", "__version__", "task"]
+
+_HOMES = {"task": "ratchet.authoring", "Context": "ratchet.context"}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'ratchet' has no attribute {name!r}")
+    import importlib
+
+    value: object = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value

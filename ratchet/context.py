@@ -1,0 +1,164 @@
+"""`Context`: what a running task can say (logs, progress, spans) and what it can know about its execution.
+
+A context hands everything to a `Sink`: the child's, which sends it to the worker, or the recording one of
+`ratchet.testing`. Knows nothing of processes or messages.
+"""
+
+import os
+import time
+from contextvars import ContextVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from ratchet.models import Level
+
+
+class Sink(Protocol):
+    """Where a context's words go. Every method may be called from any thread."""
+
+    def log(
+        self, level: "Level", logger: str, message: str, context: dict[str, Any], error: BaseException | None = None
+    ) -> None:
+        """One log record."""
+        ...
+
+    def progress(self, current: float, total: float | None, message: str | None) -> None:
+        """How far the task is."""
+        ...
+
+    def span(self, span: "Span") -> None:
+        """A span that has just ended."""
+        ...
+
+
+def new_span_id() -> str:
+    """16 random hex digits; not from `random`, which the task may have seeded."""
+    return os.urandom(8).hex()
+
+
+class Span:
+    """A named, timed part of a task: `with ctx.span("parse", rows=10) as span: span.set("bad", 2)`.
+
+    Spans nest through a context variable: in coroutines and, inside Ratchet, in threads too. An exception that leaves
+    the block marks the span as failed and goes on.
+
+    Attributes:
+        name: What was timed.
+        kind: OpenTelemetry's span kind.
+        span_id: 16 hex digits.
+        parent_id: The enclosing span, or None for the root.
+        attributes: What was said about it.
+        start_ns: Nanoseconds since the epoch; 0 before it is entered.
+        end_ns: The same; 0 until it is left.
+        status: "unset" while open, then "ok" or "error".
+        status_message: What went wrong.
+    """
+
+    def __init__(
+        self, sink: Sink, name: str, attributes: dict[str, Any], root_id: str | None, kind: str = "internal"
+    ) -> None:
+        self._sink = sink
+        self._root_id = root_id
+        self._outer: Span | None = None
+        self.name = name
+        self.kind = kind
+        self.attributes = attributes
+        self.span_id = new_span_id()
+        self.parent_id: str | None = None
+        self.start_ns = 0
+        self.end_ns = 0
+        self.status = "unset"
+        self.status_message: str | None = None
+
+    def set(self, key: str, value: object) -> None:
+        """Add or replace one attribute."""
+        self.attributes[key] = value
+
+    def fail(self, message: str) -> None:
+        """Mark the span as failed although no exception leaves it."""
+        self.status = "error"
+        self.status_message = message
+
+    def __enter__(self) -> "Span":
+        self._outer = _current.get()
+        self.parent_id = self._outer.span_id if self._outer else self._root_id
+        _current.set(self)
+        self.start_ns = time.time_ns()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.end_ns = time.time_ns()
+        _current.set(self._outer)
+        if error is not None:
+            self.fail(f"{type(error).__name__}: {error}")
+        elif self.status == "unset":
+            self.status = "ok"
+        self._sink.span(self)
+
+
+_current: ContextVar[Span | None] = ContextVar("ratchet_span", default=None)
+
+
+class Log:
+    """`ctx.log("text", key=value)`, and one method a level."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def __call__(self, message: object, /, **context: Any) -> None:
+        """Record at level info. Keyword arguments become the record's context."""
+        self._sink.log("info", "ctx", str(message), context)
+
+    def debug(self, message: object, /, **context: Any) -> None:
+        """Record at level debug: kept only where the execution is traced."""
+        self._sink.log("debug", "ctx", str(message), context)
+
+    def info(self, message: object, /, **context: Any) -> None:
+        """Record at level info."""
+        self._sink.log("info", "ctx", str(message), context)
+
+    def warning(self, message: object, /, **context: Any) -> None:
+        """Record at level warn."""
+        self._sink.log("warn", "ctx", str(message), context)
+
+    def error(self, message: object, /, **context: Any) -> None:
+        """Record at level error."""
+        self._sink.log("error", "ctx", str(message), context)
+
+    def exception(self, message: object, /, **context: Any) -> None:
+        """Record at level error with the exception that is being handled."""
+        import sys
+
+        self._sink.log("error", "ctx", str(message), context, sys.exception())
+
+
+class Context:
+    """Given to a task that has a parameter annotated with it; its name and place are the author's choice.
+
+    Attributes:
+        log: Records log lines; callable, with one method a level.
+        execution_id: The execution that runs.
+        attempt: Which try this is, from 1.
+        task_id: The task that runs.
+    """
+
+    def __init__(
+        self, sink: Sink, *, execution_id: str, attempt: int = 1, task_id: str, root_span_id: str | None = None
+    ) -> None:
+        self._sink = sink
+        self._root_span_id = root_span_id
+        self.log = Log(sink)
+        self.execution_id = execution_id
+        self.attempt = attempt
+        self.task_id = task_id
+
+    def progress(self, current: float, total: float | None = None, message: str | None = None) -> None:
+        """Say how far the task is: `ctx.progress(3, 10, "third file")`."""
+        self._sink.progress(current, total, message)
+
+    def span(self, name: str, /, **attributes: Any) -> Span:
+        """A span to enter with `with`; keyword arguments become its attributes."""
+        return Span(self._sink, name, attributes, self._root_span_id)

@@ -1,0 +1,127 @@
+"""Refuses outputs that JSON (and the wire) cannot carry, naming the place and the size.
+
+Strict where `ratchet.plain` is lossy: what a task returns is either delivered exactly or not at all.
+"""
+
+import json
+import math
+from typing import Any, cast
+
+from ratchet.errors import InvalidOutputError
+
+DEPTH_MAX = 100
+_INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**64 - 1
+_ATOM_BYTES_MIN = 1
+
+
+def check_output(value: Any, bytes_max: int) -> int:
+    """Walk an output of JSON types; returns its size as JSON in bytes.
+
+    Raises:
+        InvalidOutputError: Something in it is not JSON, it is too deep, or it is larger than `bytes_max`.
+    """
+    _Walk(bytes_max).check(value)
+    size = len(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
+    if size > bytes_max:
+        raise _too_large(f"{size} bytes of JSON", size, bytes_max)
+    return size
+
+
+def find_unserializable(value: object) -> str | None:
+    """Where in a raw result something sits that no JSON type can hold, or None where it cannot be told."""
+    try:
+        _Walk(None).check(value)
+    except InvalidOutputError as error:
+        return error.message
+    return None
+
+
+class _Walk:
+    """One pass over an output. Counts a lower bound of its size, so that a huge one is refused before it is copied."""
+
+    def __init__(self, bytes_max: int | None) -> None:
+        self._bytes_max = bytes_max
+        self._bytes_min = 0
+        self._path: list[str | int] = []
+        self._open: set[int] = set()
+
+    def check(self, value: object) -> None:
+        """Refuse what is not JSON at and below `value`."""
+        if isinstance(value, str):
+            self._count(len(value) + 2)
+            self._check_text(value)
+        elif value is None or isinstance(value, bool):
+            self._count(_ATOM_BYTES_MIN)
+        elif isinstance(value, int):
+            self._count(_ATOM_BYTES_MIN)
+            if not _INTEGER_MIN <= value <= _INTEGER_MAX:
+                raise self._error("an integer of more than 64 bits; return it as a string")
+        elif isinstance(value, float):
+            self._count(_ATOM_BYTES_MIN)
+            if not math.isfinite(value):
+                raise self._error(f"{value!r}, which JSON has no number for; return None or a string")
+        elif isinstance(value, (dict, list, tuple)):
+            self._check_container(cast("dict[object, object] | list[object] | tuple[object, ...]", value))
+        else:
+            raise self._error(f"a {type(value).__module__}.{type(value).__qualname__}, which is not JSON")
+
+    def _check_container(self, value: "dict[object, object] | list[object] | tuple[object, ...]") -> None:
+        if id(value) in self._open:
+            raise self._error("a container that contains itself")
+        if len(self._open) >= DEPTH_MAX:
+            raise self._error(f"nested deeper than {DEPTH_MAX} levels")
+        self._open.add(id(value))
+        if isinstance(value, dict):
+            for key, item in value.items():
+                self._check_key(key)
+                self._step(cast("str", key), item)
+        else:
+            for index, item in enumerate(value):
+                self._step(index, item)
+        self._open.discard(id(value))
+
+    def _step(self, key: str | int, item: object) -> None:
+        self._path.append(key)
+        self.check(item)
+        self._path.pop()
+
+    def _check_key(self, key: object) -> None:
+        if not isinstance(key, str):
+            raise self._error(f"an object with the key {key!r}; keys must be strings")
+        self._count(len(key) + 3)
+        self._check_text(key)
+
+    def _check_text(self, value: str) -> None:
+        if value.isascii():
+            return
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise self._error(f"text that is not Unicode (a lone surrogate at {error.start})") from None
+
+    def _count(self, bytes_min: int) -> None:
+        self._bytes_min += bytes_min
+        if self._bytes_max is not None and self._bytes_min > self._bytes_max:
+            raise _too_large(f"more than {self._bytes_min} bytes of JSON", self._bytes_min, self._bytes_max)
+
+    def _error(self, problem: str) -> InvalidOutputError:
+        path = format_path(self._path)
+        return InvalidOutputError(f"{path or 'the output'} is {problem}", details={"path": path})
+
+
+def _too_large(what: str, size: int, bytes_max: int) -> InvalidOutputError:
+    return InvalidOutputError(
+        f"the output is {what}; {bytes_max} are allowed. Return less, or write a file and return its path",
+        details={"bytes": size, "bytes_max": bytes_max},
+    )
+
+
+def format_path(path: "list[str | int] | tuple[str | int, ...]") -> str:
+    """`("rows", 3, "name")` as `rows[3].name`; the empty path is ""."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += f".{step}" if text else step
+    return text

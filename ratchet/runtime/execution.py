@@ -1,0 +1,129 @@
+"""One run of a task in this process: input in, function called, output or failure out."""
+
+import inspect
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from ratchet.channel import FRAME_BYTES_MAX
+from ratchet.context import Context, Span
+from ratchet.models import Category, Failure
+from ratchet.runtime.failure import Describer
+from ratchet.runtime.interruption import Interruptions
+from ratchet.runtime.limits import limit_cpu, limit_memory
+from ratchet.runtime.loader import LoadedFile, LoadedTask
+from ratchet.runtime.looprun import run_coroutine
+from ratchet.runtime.order import RunOrder
+from ratchet.runtime.recorder import Recorder
+
+_FRAME_BYTES_SPARE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: with an output, or with a failure."""
+
+    output: Any = None
+    failure: Failure | None = None
+    cancelled: bool = False
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the process may be in a state that the next run should not inherit."""
+        return self.failure is not None and self.failure.category in (
+            Category.LIMIT,
+            Category.CANCELLED,
+            Category.TASK_BROKEN,
+        )
+
+
+def find_task(file: LoadedFile, order: RunOrder) -> LoadedTask | Failure:
+    """The ordered task in a loaded file, or why it is not the one that was ordered."""
+    if file.version != order.version:
+        message = f"{order.path} changed after version {order.version[:12]} was described; it is {file.version[:12]} now"
+        return Failure(category=Category.TASK_BROKEN, type="VersionChanged", message=message)
+    if file.broken is not None:
+        details = {"line": file.broken.line, "path": file.path}
+        return Failure(
+            category=Category.TASK_BROKEN,
+            type=file.broken.error_type,
+            message=file.broken.message,
+            stack_trace=file.broken.stack_trace,
+            details=details,
+        )
+    task = file.tasks.get(order.task_id)
+    if task is None:
+        message = f"{order.path} defines no task {order.task_id}; it has {', '.join(sorted(file.tasks)) or 'none'}"
+        return Failure(category=Category.TASK_BROKEN, type="UnknownTask", message=message)
+    return task
+
+
+class Execution:
+    """Runs one order; everything it says goes to the recorder."""
+
+    def __init__(
+        self, order: RunOrder, recorder: Recorder, interruptions: Interruptions, describer: Describer
+    ) -> None:
+        self._order = order
+        self._recorder = recorder
+        self._interruptions = interruptions
+        self._describer = describer
+
+    def run(self, task: LoadedTask) -> Outcome:
+        """Run the task under a root span. Never raises."""
+        root = Span(self._recorder, self._order.task_id, {"ratchet.attempt": self._order.attempt}, None, "server")
+        context = Context(
+            self._recorder,
+            execution_id=self._order.execution_id,
+            attempt=self._order.attempt,
+            task_id=self._order.task_id,
+            root_span_id=root.span_id,
+        )
+        output: list[Any] = []
+        with root:
+            error = self._guarded(lambda: output.append(self._perform(task, context)))
+            if error is None:
+                return Outcome(output=output[0])
+            limit_memory(None)  # describing what was hit must not hit it again
+            failure = self._describe(error)
+            root.fail(f"{failure.type}: {failure.message}")
+        asked = self._interruptions.cancel_reason is not None
+        return Outcome(failure=failure, cancelled=asked)
+
+    def _perform(self, task: LoadedTask, context: Context) -> Any:
+        bound = task.interface.bind(self._order.input, context)
+        result = task.definition.function(*bound.args, **bound.kwargs)
+        if inspect.iscoroutine(result):
+            result = run_coroutine(result, self._interruptions.cancel_with)
+        return task.interface.dump(result, min(self._order.output_bytes, FRAME_BYTES_MAX - _FRAME_BYTES_SPARE))
+
+    def _guarded(self, work: Callable[[], None]) -> BaseException | None:
+        """Do the work while signals may interrupt it; returns what ended it.
+
+        A signal can raise between any two instructions until `disarm`, so also on the way out of the first `try`.
+        """
+        try:
+            try:
+                limit_cpu(self._order.cpu_seconds)
+                self._interruptions.arm(self._order.execution_id)
+                work()
+            finally:
+                self._interruptions.disarm()
+                limit_cpu(None)
+        except BaseException as error:  # noqa: BLE001 - whatever an author's code raises ends the run, not the child
+            self._interruptions.disarm()
+            with suppress(OSError):
+                limit_cpu(None)
+            return error
+        return None
+
+    def _describe(self, error: BaseException) -> Failure:
+        reason = self._interruptions.cancel_reason
+        try:
+            return self._describer.failure(error, cancel_reason=reason)
+        except Exception as problem:  # noqa: BLE001 - memory may really be gone, or the exception be malicious
+            message = f"the exception could not be described: {type(problem).__name__}"
+            return Failure(category=Category.EXCEPTION, type=type(error).__name__, message=message)
+
+

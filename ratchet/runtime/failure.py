@@ -1,0 +1,176 @@
+"""An exception as a `Failure`: its chain, frames with source lines, and the category a caller can act on."""
+
+import builtins
+import errno
+import linecache
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, Literal, cast
+
+from ratchet.errors import InvalidInputError, InvalidOutputError
+from ratchet.models import Category, ExceptionInfo, Failure, Frame
+from ratchet.plain import cut, text
+from ratchet.runtime.interruption import CpuTimeExceeded
+
+MODULE_PREFIX = "ratchet_task_"
+_CHAIN_MAX = 12
+_FRAMES_HEAD, _FRAMES_TAIL = 10, 40
+_MESSAGE_CHARACTERS_MAX = 8 * 1024
+_RUNTIME_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - compared as text
+_OWN_FOLDERS = (
+    _RUNTIME_FOLDER + os.sep,
+    os.path.dirname(str(sys.modules["asyncio"].__file__) if "asyncio" in sys.modules else "asyncio") + os.sep,  # noqa: PTH120
+    "<frozen importlib",
+)
+Relation = Literal["cause", "context", "member"]
+
+
+class Describer:
+    """Describes exceptions for one task file.
+
+    Args:
+        roots: Task folders; frames in them are the author's.
+        path: The task file.
+        limits: The limits this child runs under, by name, for details.
+    """
+
+    def __init__(self, roots: Sequence[str], path: str, limits: dict[str, Any]) -> None:
+        self._roots = tuple(os.path.join(root, "") for root in roots)  # noqa: PTH118
+        self._path = path
+        self._limits = limits
+
+    def failure(self, error: BaseException, *, cancel_reason: str | None = None) -> Failure:
+        """Why a run ended with this exception; `cancel_reason` where it had been asked to stop."""
+        category, details = self._classify(error)
+        message = _message(error)
+        if cancel_reason is not None and type(error).__name__ in ("Cancelled", "CancelledError"):
+            category, message = Category.CANCELLED, cancel_reason or "a cancel was requested"
+        return Failure(
+            category=category,
+            type=_type_name(error),
+            message=message,
+            chain=[] if isinstance(error, (InvalidInputError, InvalidOutputError)) else self.chain(error),
+            stack_trace=None if isinstance(error, InvalidInputError) else self.stack_trace(error),
+            details=details,
+        )
+
+    def chain(self, error: BaseException) -> list[ExceptionInfo]:
+        """The exception, then what it came from, then the members of groups; bounded."""
+        found: list[ExceptionInfo] = []
+        for one, relation in _walk(error):
+            if len(found) == _CHAIN_MAX:
+                break
+            found.append(
+                ExceptionInfo(
+                    type=_type_name(one),
+                    message=_message(one),
+                    frames=self._frames(one.__traceback__),
+                    relation=relation,
+                    notes=[text(note, 1024) for note in _notes(one)],
+                )
+            )
+        return found
+
+    def stack_trace(self, error: BaseException) -> str:
+        """The text Python would print, without the runtime's own frames at the top."""
+        try:
+            trimmed = traceback.TracebackException(type(error), error, _trim(error.__traceback__), compact=True)
+            lines = "".join(trimmed.format())
+        except Exception as problem:  # noqa: BLE001 - the author's exception class may break its own formatting
+            lines = f"{_type_name(error)}: {_message(error)}\n(no traceback: {type(problem).__name__})"
+        return text(lines)
+
+    def in_task(self, file: str) -> bool:
+        """Whether a file is the author's."""
+        return file == self._path or file.startswith(self._roots)
+
+    def _frames(self, trace: TracebackType | None) -> list[Frame]:
+        frames: list[Frame] = []
+        walked = list(traceback.walk_tb(_trim(trace)))
+        if len(walked) > _FRAMES_HEAD + _FRAMES_TAIL:
+            walked = walked[:_FRAMES_HEAD] + walked[-_FRAMES_TAIL:]
+        for frame, line in walked:
+            file = frame.f_code.co_filename
+            source = linecache.getline(file, line, frame.f_globals).strip()
+            frames.append(
+                Frame(
+                    file=text(file, 1024),
+                    line=line or 0,
+                    function=frame.f_code.co_qualname,
+                    source=cut(text(source), 500) or None,
+                    in_task=self.in_task(file),
+                )
+            )
+        return frames
+
+    def _classify(self, error: BaseException) -> tuple[Category, dict[str, Any]]:
+        if isinstance(error, InvalidInputError):
+            return Category.INVALID_INPUT, error.details
+        if isinstance(error, InvalidOutputError):
+            return Category.INVALID_OUTPUT, error.details
+        for one, relation in _walk(error):
+            limit = None if relation == "context" else _limit(one)
+            if limit is not None:
+                return Category.LIMIT, {"limit": limit, "value": self._limits.get(limit)}
+        return Category.EXCEPTION, {}
+
+
+def _limit(error: BaseException) -> str | None:
+    if isinstance(error, MemoryError):
+        return "memory_bytes"
+    if isinstance(error, CpuTimeExceeded):
+        return "cpu_seconds"
+    if isinstance(error, OSError):
+        return {errno.EFBIG: "file_bytes", errno.EMFILE: "open_files"}.get(error.errno or 0)
+    return None
+
+
+def _walk(error: BaseException) -> Iterator[tuple[BaseException, Relation | None]]:
+    seen: set[int] = set()
+    queue: list[tuple[BaseException, Relation | None]] = [(error, None)]
+    while queue:
+        one, relation = queue.pop(0)
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one, relation
+        following: list[tuple[BaseException, Relation | None]] = []
+        if one.__cause__ is not None:
+            following.append((one.__cause__, "cause"))
+        elif one.__context__ is not None and not one.__suppress_context__:
+            following.append((one.__context__, "context"))
+        if isinstance(one, BaseExceptionGroup):
+            members = cast("tuple[BaseException, ...]", one.exceptions)
+            queue += [(member, "member") for member in members]
+        queue[:0] = following
+
+
+def _trim(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback from its first frame that is not the runtime's or asyncio's; whole where all are."""
+    first = trace
+    while first is not None and first.tb_frame.f_code.co_filename.startswith(_OWN_FOLDERS):
+        first = first.tb_next
+    return first if first is not None else trace
+
+
+def _type_name(error: BaseException) -> str:
+    kind = type(error)
+    if kind.__module__ == builtins.__name__ or kind.__module__.startswith(MODULE_PREFIX):
+        return kind.__qualname__
+    if kind.__module__.startswith("ratchet."):
+        return kind.__name__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"the task called sys.exit({error.code!r}); a task ends by returning or raising"
+    return text(error, _MESSAGE_CHARACTERS_MAX)
+
+
+def _notes(error: BaseException) -> list[object]:
+    notes: object = getattr(error, "__notes__", None)
+    return cast("list[object]", notes)[:20] if isinstance(notes, list) else []

@@ -1,0 +1,154 @@
+"""Loads a task file, or says what is wrong with it. Nothing an author writes at module level can end the child's loop."""
+
+import hashlib
+import linecache
+import sys
+import traceback
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ratchet.authoring import TaskDefinition, collecting
+from ratchet.errors import TaskDefinitionError
+from ratchet.messages import FileDescription
+from ratchet.models import BrokenFile, Task
+from ratchet.plain import text
+from ratchet.runtime.failure import MODULE_PREFIX, Describer
+from ratchet.runtime.sources import Sources
+from ratchet.runtime.versions import MISSING, combine
+from ratchet.schema import Interface
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTask:
+    """A task ready to run."""
+
+    definition: TaskDefinition
+    interface: Interface
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFile:
+    """A task file that was imported, or could not be.
+
+    Attributes:
+        path: The file.
+        roots: The task roots it was loaded with.
+        version: Hash of everything that was loaded from the roots.
+        files: Those files, sorted.
+        tasks: By id; empty where it is broken.
+        broken: What is wrong with it.
+    """
+
+    path: str
+    roots: tuple[str, ...]
+    version: str
+    files: list[str]
+    tasks: dict[str, LoadedTask]
+    broken: BrokenFile | None = None
+
+    def describe(self) -> FileDescription:
+        """What it defines, for the catalogue."""
+        return FileDescription(
+            version=self.version,
+            files=self.files,
+            tasks=[self._task(task_id, loaded) for task_id, loaded in sorted(self.tasks.items())],
+            broken=self.broken,
+        )
+
+    def _task(self, task_id: str, loaded: LoadedTask) -> Task:
+        definition = loaded.definition
+        return Task(
+            task_id=task_id,
+            function=definition.name,
+            path=self.path,
+            version=self.version,
+            description=definition.description,
+            input_schema=loaded.interface.input_schema,
+            output_schema=loaded.interface.output_schema,
+            tags=list(definition.tags),
+            timeout_seconds=definition.timeout_seconds,
+            idempotent=definition.idempotent,
+        )
+
+
+def load(path: str, roots: Sequence[str]) -> LoadedFile:
+    """Import a task file under a private module name. Call it once in a process: what a file imports stays."""
+    sources = Sources()
+    sources.watch(roots)
+    tasks: dict[str, LoadedTask] = {}
+    broken: BrokenFile | None = None
+    try:
+        tasks = _tasks(_execute(path, sources))
+    except BaseException as error:  # noqa: BLE001 - SystemExit at import and the like are broken files too
+        broken = _broken(path, roots, error)
+    digests = {path: MISSING, **sources.digests}
+    return LoadedFile(path, tuple(roots), combine(digests), sorted(digests), tasks, broken)
+
+
+def _execute(path: str, sources: Sources) -> list[TaskDefinition]:
+    source = sources.read(path)
+    name = MODULE_PREFIX + hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    module = types.ModuleType(name)
+    module.__file__ = path
+    code = compile(source, path, "exec", dont_inherit=True)
+    lines = source.decode("utf-8", "replace").splitlines(keepends=True)
+    linecache.cache[path] = (len(source), None, lines, path)  # tracebacks quote what runs, not what is on disk by then
+    sys.modules[name] = module
+    with collecting() as found:
+        exec(code, module.__dict__)  # noqa: S102 - running the author's file is the point
+    return [definition for definition in found if definition.function.__module__ == name]
+
+
+def _tasks(definitions: list[TaskDefinition]) -> dict[str, LoadedTask]:
+    tasks: dict[str, LoadedTask] = {}
+    for definition in definitions:
+        earlier = tasks.get(definition.task_id)
+        if earlier is not None:
+            raise TaskDefinitionError(
+                f"two tasks in this file have the id {definition.task_id}: {_place(earlier.definition)} and "
+                f"{_place(definition)}; give one of them another with @task(id=…)",
+                details={"line": definition.function.__code__.co_firstlineno},
+            )
+        tasks[definition.task_id] = LoadedTask(definition, Interface(definition))
+    return tasks
+
+
+def _place(definition: TaskDefinition) -> str:
+    return f"{definition.name} (line {definition.function.__code__.co_firstlineno})"
+
+
+def _broken(path: str, roots: Sequence[str], error: BaseException) -> BrokenFile:
+    describer = Describer(roots, path, {})
+    first = describer.chain(error)[0]
+    message = first.message
+    if isinstance(error, OSError) and error.filename == path and not _lines(describer, error):
+        message = f"it cannot be read: {error.strerror}"
+    return BrokenFile(
+        path=path,
+        error_type=first.type,
+        message=text(message, 4096) or first.type,
+        line=_line(describer, path, error),
+        stack_trace=describer.stack_trace(error),
+    )
+
+
+def _line(describer: Describer, path: str, error: BaseException) -> int | None:
+    """The line of the task file to look at: that of a syntax error in it, else the last one on the stack."""
+    if isinstance(error, SyntaxError) and error.filename == path:
+        return error.lineno
+    if isinstance(error, TaskDefinitionError) and "line" in error.details:
+        return int(error.details["line"])
+    lines = _lines(describer, error, path)
+    return lines[-1] if lines else None
+
+
+def _lines(describer: Describer, error: BaseException, path: str | None = None) -> list[int]:
+    found: list[int] = []
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        if file == path or (path is None and describer.in_task(file)):
+            found.append(line)
+    return found
+
+

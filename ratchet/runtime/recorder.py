@@ -1,0 +1,91 @@
+"""The `Sink` of a child: makes records of what is said during a run and sends them. Between runs it drops everything."""
+
+import time
+from typing import Any
+
+from ratchet.context import Span
+from ratchet.models import LEVELS, Level
+from ratchet.plain import plain_mapping, text
+from ratchet.runtime.failure import Describer
+from ratchet.runtime.outlet import Outlet
+
+
+class Recorder:
+    """Records logs, progress and spans of the run in progress."""
+
+    def __init__(self, outlet: Outlet) -> None:
+        self._outlet = outlet
+        self._describer: Describer | None = None
+        self._rank_min = 0
+        self._spans = True
+
+    def open(self, describer: Describer, *, trace: bool) -> None:
+        """A run begins. Without `trace`: level info and above, and only the root span."""
+        self._describer = describer
+        self._rank_min = 0 if trace else LEVELS.index("info")
+        self._spans = trace
+
+    def close(self) -> None:
+        """The run is over: what threads left behind say is nobody's."""
+        self._describer = None
+
+    def wants(self, level: Level) -> bool:
+        """Whether a record of this level would be sent."""
+        return self._describer is not None and LEVELS.index(level) >= self._rank_min
+
+    def log(
+        self,
+        level: Level,
+        logger: str,
+        message: str,
+        context: dict[str, Any],
+        error: BaseException | None = None,
+        *,
+        stack: str | None = None,
+    ) -> None:
+        """One log record; `stack` is where it was logged from, if the author asked for that."""
+        describer = self._describer
+        if describer is None or not self.wants(level):
+            return
+        body: dict[str, Any] = {
+            "at_ns": time.time_ns(),
+            "level": level,
+            "logger": text(logger, 256),
+            "message": text(message),
+            "context": plain_mapping(context),
+        }
+        if error is not None:
+            body["error"] = describer.chain(error)[0].model_dump()
+            body["stack_trace"] = describer.stack_trace(error)
+        elif stack:
+            body["stack_trace"] = text(stack)
+        self._outlet.send("log", body)
+
+    def progress(self, current: float, total: float | None, message: str | None) -> None:
+        """How far the task is."""
+        if self._describer is None:
+            return
+        body = {
+            "current": float(current),
+            "total": None if total is None else float(total),
+            "message": None if message is None else text(message, 1024),
+            "at_ns": time.time_ns(),
+        }
+        self._outlet.send("progress", body)
+
+    def span(self, span: Span) -> None:
+        """A span that has ended."""
+        if self._describer is None or not (self._spans or span.kind == "server"):
+            return
+        body = {
+            "span_id": span.span_id,
+            "parent_id": span.parent_id,
+            "name": text(span.name, 256),
+            "kind": span.kind,
+            "start_ns": span.start_ns,
+            "end_ns": span.end_ns,
+            "status": span.status,
+            "status_message": None if span.status_message is None else text(span.status_message, 2048),
+            "attributes": plain_mapping(span.attributes),
+        }
+        self._outlet.send("span", body)
