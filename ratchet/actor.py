@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import structlog
 import zmq
 
+from ipc.link import Handler, Link
+from ipc.zeromq import ZmqLinkTransport
 from ratchet import channel
 from ratchet.errors import RatchetError, StartupError
 from ratchet.logging_setup import setup_logging
 from ratchet.supervision.exits import ExitReport
 
 if TYPE_CHECKING:
-    from ipc.link import Handler, Link
     from ratchet.config import Config
     from ratchet.project import Project
 
@@ -90,7 +91,7 @@ class ActorHost:
         self._reports: asyncio.Queue[ExitReport] = asyncio.Queue()  # bounded by what the supervisor keeps
 
     @property
-    def link(self) -> "Link":
+    def link(self) -> Link:
         """The link to the hub, once `connect` made it."""
         assert self._link is not None, "host.connect() comes before host.link"
         return self._link
@@ -102,14 +103,22 @@ class ActorHost:
             self._context = zmq.Context()
         return self._context
 
-    def connect(self, methods: "Mapping[str, Handler]", *, hello_body: Callable[[], bytes] = bytes) -> "Link":
+    def connect(
+        self,
+        methods: Mapping[str, Handler],
+        *,
+        hello_body: Callable[[], bytes] = bytes,
+        on_welcome: Callable[[str], None] | None = None,
+    ) -> Link:
         """Make the link to the hub and keep it running; it says hello until the hub answers.
 
         An actor that embeds the hub does not call this.
-        """
-        from ipc.link import Link
-        from ipc.zeromq import ZmqLinkTransport
 
+        Args:
+            methods: What this actor serves, by procedure (`ratchet.rpc.methods` makes them).
+            hello_body: Asked for what to say of itself with each hello.
+            on_welcome: Told the hub's incarnation with each welcome.
+        """
         transport = ZmqLinkTransport(self.context, self.setup.project.hub_endpoint)
         self._link = Link(
             transport,
@@ -117,6 +126,7 @@ class ActorHost:
             incarnation=self.setup.incarnation,
             methods=methods,
             hello_body=hello_body,
+            on_welcome=on_welcome,
         )
         self.own(self._link.run(), name="link")
         return self._link
@@ -183,7 +193,7 @@ class ActorHost:
         loop = asyncio.get_running_loop()
         # Whoever ends a whole process group means the supervisor, which then asks one stage after the other; whoever
         # means this process alone has it drained, too, by way of the supervisor.
-        loop.add_signal_handler(signal.SIGTERM, self._send, "asked_to_end", {})
+        loop.add_signal_handler(signal.SIGTERM, lambda: self._send("asked_to_end", {}))
         self.own(self._control(reader), name="control")
         self.own(self._pass_reports(), name="exit reports")
         try:

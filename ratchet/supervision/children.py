@@ -249,7 +249,6 @@ class Children:
             case _:
                 self._observer.on_message(actor, kind, body)
 
-
     def _replace(self, actor: Actor, control: Connection) -> None:
         """Somebody sent the process a SIGTERM: have it finish; its restart policy says what follows."""
         if actor.state is State.RUNNING:

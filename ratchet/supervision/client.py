@@ -1,139 +1,145 @@
-"""A client's half of the supervisor's socket, for the CLI: blocking, with a bound on every wait."""
+"""A client's half of the supervisor's socket: blocking, one request a connection."""
 
-import time
-from collections.abc import Callable
+import socket
+from collections.abc import Iterator
 from typing import Any, Self
 
-from ratchet.channel import Channel, ChannelError
-from ratchet.errors import NotRunningError, RatchetError, UnavailableError, from_code
+from pydantic import ValidationError
+
+from ratchet.channel import Channel, ChannelError, Message
+from ratchet.errors import NotRunningError, ProjectError, RatchetError, RefusedError, UnavailableError, from_code
 from ratchet.project import Project
 from ratchet.supervision import election
 from ratchet.supervision.status import SupervisorStatus
 from ratchet.version import VERSION
 
-ANSWER_SECONDS_MAX = 10.0
-_LISTEN_SECONDS_MAX = 5.0
+ANSWER_SECONDS = 5.0
 
 
 class SupervisorClient:
-    """One connection to a project's supervisor; good for one request."""
+    """An open connection; as long as it is open, an on-demand supervisor stays up.
 
-    def __init__(self, project: Project, channel: Channel) -> None:
-        self._project = project
-        self._channel = channel
+    Attributes:
+        socket: The connection itself: its end tells that the supervisor is gone.
 
-    @classmethod
-    def connect(cls, project: Project) -> "SupervisorClient":
-        """Connect to the supervisor that runs, waiting shortly for one that is being started.
+    Raises:
+        NotRunningError: Nobody listens; seen at once.
+        ProjectError: The socket may not be used.
+    """
 
-        Raises:
-            NotRunningError: There is none.
-        """
-        deadline = time.monotonic() + _LISTEN_SECONDS_MAX
-        while True:
-            connection = election.connect(project)
-            if connection is not None:
-                return cls(project, Channel(connection))
-            if not election.is_claimed(project) or not election.pause(deadline):
-                raise NotRunningError(
-                    f"no supervisor runs for {project.folder}: start one with `ratchet up`, or name another project "
-                    "with --config or --data-dir"
-                )
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        try:
+            found = election.connect(project)
+        except OSError as error:
+            raise ProjectError(f"{project.control_address} cannot be used: {error.strerror}") from error
+        if found is None:
+            raise NotRunningError(f"no supervisor runs for {where(project)}; start it with `ratchet up`")
+        found.settimeout(ANSWER_SECONDS)
+        self.socket: socket.socket = found
+        self._channel = Channel(found)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_exception: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """End the connection."""
+        """Hang up."""
         self._channel.close()
 
     def status(self) -> SupervisorStatus:
         """What the supervisor says of itself.
 
         Raises:
+            RefusedError: It is of another version.
             RatchetError: It does not answer, or refuses.
         """
-        return SupervisorStatus.model_validate(self._request("status"))
+        return self._status(self._request("status"))
 
     def attach(self) -> SupervisorStatus:
-        """Have an on-demand supervisor serve HTTP as `ratchet up` would, until this connection is closed.
+        """Have an on-demand supervisor serve HTTP as `ratchet up` would, as long as this connection is open.
 
         Raises:
             RatchetError: It refuses: it is up already, has another configuration, or the port is in use.
         """
-        body = self._request("attach", version=VERSION, **identity(self._project))
-        return SupervisorStatus.model_validate(body)
+        project = self.project
+        body = {
+            "version": VERSION,
+            "config_path": project.config_address,
+            "config_digest": project.config_digest,
+        }
+        return self._status(self._request("attach", body))
 
-    def down(self, *, timeout_seconds: float, on_progress: Callable[[list[str]], None] = lambda _names: None) -> None:
-        """Have the supervisor finish, and return when it is gone.
-
-        Args:
-            timeout_seconds: How long that may take.
-            on_progress: Told which actors are being waited for, each time that changes.
+    def request_down(self) -> int:
+        """Ask the supervisor to drain and end. Returns its pid; `messages` ends when it is gone.
 
         Raises:
-            UnavailableError: It is still there after that time.
+            RatchetError: It does not answer, or refuses.
         """
-        self._request("down")
-        deadline = time.monotonic() + timeout_seconds
-        self._follow(deadline, on_progress)
-        while election.is_claimed(self._project):
-            if not election.pause(deadline):
-                raise UnavailableError(f"the supervisor is still there after {timeout_seconds:g} seconds")
+        body = self._request("down")
+        self.socket.settimeout(None)
+        return int(body["pid"])
 
     def wait_gone(self) -> None:
         """Return when the supervisor ends."""
-        self._channel.socket.settimeout(None)
-        self._read_to_end(lambda _names: None)
+        self.socket.settimeout(None)
+        for _ in self.messages():
+            pass
 
-    def _follow(self, deadline: float, on_progress: Callable[[list[str]], None]) -> None:
-        self._channel.socket.settimeout(max(0.01, deadline - time.monotonic()))
-        try:
-            self._read_to_end(on_progress)
-        except TimeoutError as error:
-            raise UnavailableError(
-                "the supervisor is still draining: `ratchet status` shows what it waits for"
-            ) from error
+    def messages(self) -> Iterator[Message]:
+        """What it says, until it is gone.
 
-    def _read_to_end(self, on_progress: Callable[[list[str]], None]) -> None:
-        try:
-            while (messages := self._channel.receive()) is not None:
-                for kind, body in messages:
-                    if kind == "draining":
-                        on_progress([str(name) for name in body.get("waiting_for", [])])
-        except ConnectionResetError:
-            return
+        Raises:
+            RatchetError: It refuses, or says nothing in time where an answer is awaited.
+        """
+        while True:
+            try:
+                received = self._channel.receive()
+            except TimeoutError:
+                who = election.holder(self.project) or "unknown pid"
+                raise UnavailableError(
+                    f"the supervisor of {where(self.project)} ({who}) does not answer within {ANSWER_SECONDS:g} s"
+                ) from None
+            except ConnectionResetError:
+                return
+            except ChannelError as error:
+                raise UnavailableError(f"the supervisor's answer cannot be read: {error}") from error
+            if received is None:
+                return
+            for kind, body in received:
+                if kind == "refused":
+                    raise _refusal(body)
+                yield kind, body
 
-    def _request(self, kind: str, **body: Any) -> dict[str, Any]:
+    def _request(self, kind: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Send a request and return the body of its answer."""
-        self._channel.socket.settimeout(ANSWER_SECONDS_MAX)
         try:
             self._channel.send(kind, body)
-            while (messages := self._channel.receive()) is not None:
-                for answer, content in messages:
-                    if answer == "refused":
-                        raise _refusal(content)
-                    return content
-        except TimeoutError as error:
-            raise UnavailableError(
-                f"the supervisor of {self._project.folder} ({election.holder(self._project)}) does not answer"
-            ) from error
-        except (OSError, ChannelError) as error:
-            raise UnavailableError(f"the supervisor of {self._project.folder} hung up: {error}") from error
-        raise UnavailableError(f"the supervisor of {self._project.folder} has just ended; try again")
+        except OSError as error:
+            raise UnavailableError(f"the supervisor of {where(self.project)} has just ended: try again") from error
+        for _kind, answer in self.messages():
+            return answer
+        raise UnavailableError(f"the supervisor of {where(self.project)} went away instead of answering")
+
+    def _status(self, body: dict[str, Any]) -> SupervisorStatus:
+        if body.get("version") != VERSION:
+            raise RefusedError(
+                f"the supervisor of {where(self.project)} runs version {body.get('version')}, this is {VERSION}: "
+                "restart it with `ratchet down` and `ratchet up`"
+            )
+        try:
+            return SupervisorStatus.model_validate(body)
+        except ValidationError as error:
+            raise UnavailableError(f"the supervisor's status cannot be read: {error}") from None
 
 
-def identity(project: Project) -> dict[str, Any]:
-    """What a client says of its configuration."""
-    return {
-        "config_path": str(project.config_path) if project.config_path else None,
-        "config_digest": project.config_digest,
-    }
+def where(project: Project) -> str:
+    """How a project is named in messages."""
+    return str(project.config_path or project.folder)
 
 
 def _refusal(body: dict[str, Any]) -> RatchetError:
-    error: dict[str, Any] = body.get("error") or {}
-    return from_code(str(error.get("code", "error")), str(error.get("message", "")), error.get("details") or {})
+    told: dict[str, Any] = body.get("error") or {}
+    return from_code(str(told.get("code", "")), str(told.get("message", "refused")), told.get("details"))

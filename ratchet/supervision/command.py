@@ -21,9 +21,11 @@ from ratchet.project import Project, find_project
 from ratchet.supervision import election
 from ratchet.supervision.client import SupervisorClient
 from ratchet.supervision.clients import error_body
+from ratchet.supervision.ending import EXIT_STARTUP
+from ratchet.supervision.place import Mode, Place
 from ratchet.supervision.report import startup_report
 from ratchet.supervision.resources import prepare_data_dir
-from ratchet.supervision.run import EXIT_STARTUP, Mode, Place, Supervisor
+from ratchet.supervision.run import Supervisor
 from ratchet.supervision.spec import ChildTable
 from ratchet.version import VERSION
 
@@ -116,7 +118,7 @@ def _claim(project: Project) -> tuple[int, socket.socket] | None:
 
 def _attach(project: Project) -> int:
     """Be `ratchet up` for a supervisor that agents started: it serves HTTP until we leave."""
-    with SupervisorClient.connect(project) as client:
+    with SupervisorClient(project) as client:
         status = client.attach()
         sys.stderr.write(
             startup_report(status)

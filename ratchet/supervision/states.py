@@ -34,6 +34,11 @@ class State(StrEnum):
         """Whether there is a process in this state."""
         return self in (State.STARTING, State.RUNNING, State.DRAINING, State.KILLING)
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing happens any more until somebody wants the actor again."""
+        return self in (State.STOPPED, State.FAILED)
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -115,6 +120,11 @@ class Child:
     restarts: int = 0
     was_ready: bool = False
     error: dict[str, Any] | None = None
+
+    @property
+    def reason(self) -> str:
+        """The message of `error`; empty without one."""
+        return str((self.error or {}).get("message", ""))
 
 
 Step = tuple[Child, tuple[Effect, ...]]

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ratchet.models import Model
-from ratchet.supervision.exits import describe
+from ratchet.supervision.exits import ExitReport, describe
 from ratchet.supervision.states import State
 
 
@@ -19,6 +19,11 @@ class LastExit(Model):
     cpu_seconds: float
     memory_bytes_max: int
     at_ns: int
+
+    @classmethod
+    def of(cls, report: ExitReport) -> "LastExit":
+        """What a status says of an exit."""
+        return cls.model_validate({name: getattr(report, name) for name in cls.model_fields})
 
     @property
     def cause(self) -> str:
