@@ -18,13 +18,18 @@ class ProcessHealth:
         self._started = time.monotonic()
         self._process = psutil.Process()
 
+    @property
+    def uptime_seconds(self) -> float:
+        """How long ago this object was made."""
+        return time.monotonic() - self._started
+
     def report(self, **facts: Any) -> Health:
         """The process, and whatever else of `Health` its actor knows."""
         return Health(
             name=self._name,
             version=VERSION,
             pid=os.getpid(),
-            uptime_seconds=round(time.monotonic() - self._started, 3),
+            uptime_seconds=round(self.uptime_seconds, 3),
             memory_bytes=self._process.memory_info().rss,
             **facts,
         )

@@ -61,16 +61,14 @@ class SchemaValidator:
                 return [Problem(path=path, message=str(error.message), given=_shorten(error.instance))]
 
     def _expected(self, name: str) -> str:
-        properties = self._schema.get("properties", {})
-        declared = properties.get(name, {}) if isinstance(properties, dict) else {}
-        return _describe(declared if isinstance(declared, dict) else {})
+        properties: dict[str, JsonObject] = self._schema.get("properties", {})
+        return _describe(properties.get(name, {}))
 
     def _unknown(self, path: str, name: str, instance: Any) -> Problem:
         known = sorted(self._schema.get("properties", {}))
         nearest = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"known here: {', '.join(known) or 'none'}"
-        given = instance.get(name) if isinstance(instance, dict) else None
-        return Problem(path=f"{path}.{name}", message=f"is not known; {hint}", given=_shorten(given))
+        return Problem(path=f"{path}.{name}", message=f"is not known; {hint}", given=_shorten(instance[name]))
 
 
 def summarize(problems: list[Problem]) -> str:

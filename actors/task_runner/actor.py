@@ -1,11 +1,9 @@
 """The task-runner's process: the hub, the store of executions, and the parts of the runner around them."""
 
 import asyncio
-import os
 import signal
 import time
 
-import psutil
 import structlog
 
 from actors.task_runner.catalogue import Catalogue
@@ -15,13 +13,15 @@ from actors.task_runner.ledger import Ledger
 from actors.task_runner.workers import Workers
 from ipc.access import AccessTable
 from ipc.errors import IpcError
-from ipc.hub import Hub
+from ipc.hub import Hub, Peer
 from ipc.link import Request
+from ipc.liveness import Liveness
 from ipc.zeromq import ZmqHubTransport
 from ratchet import messages, rpc
 from ratchet.access import ACCESS
 from ratchet.actor import ActorHost
 from ratchet.errors import RatchetError, UnavailableError
+from ratchet.health import ProcessHealth
 from ratchet.messages import (
     AttemptProgress,
     AttemptReport,
@@ -32,14 +32,12 @@ from ratchet.messages import (
     ListTasks,
     PeerHealth,
     RegisterWorker,
-    StoreHealth,
 )
 from ratchet.models import Category, Failure, ProcessEnd, Status, Task
 from ratchet.runtime.versions import version_of
 from ratchet.stores.database import Database
 from ratchet.stores.executions import ExecutionStore
 from ratchet.supervision.exits import ExitReport
-from ratchet.version import VERSION
 
 log = structlog.stdlib.get_logger("task-runner")
 
@@ -56,7 +54,7 @@ class TaskRunner:
         config = host.setup.config
         self._host = host
         self._database = database
-        self._started = time.monotonic()
+        self._process = ProcessHealth(host.setup.name)
         self._ledger = Ledger(ExecutionStore(database))
         self._workers = Workers()
         self._catalogue = Catalogue(config.tasks.paths, self._describe, self._ledger.store.save_catalogue)
@@ -108,9 +106,11 @@ class TaskRunner:
             now = asyncio.get_running_loop().time()
             for worker in self._workers.all():
                 peer = self.hub.peers.get(worker.name)
-                if peer is None or peer.liveness != "alive":
+                if peer is not None:
+                    worker.heard_at = peer.last_seen
+                if peer is None or peer.liveness is not Liveness.ALIVE:
                     worker.unavailable_until = now + 2 * _TICK_SECONDS
-            await self._dispatcher.expire_leases(self._silence, uptime_seconds=time.monotonic() - self._started)
+            await self._dispatcher.expire_leases(uptime_seconds=self._process.uptime_seconds)
             self._dispatcher.fill()
             if busy != bool(self._ledger.live):
                 busy = bool(self._ledger.live)
@@ -168,31 +168,11 @@ class TaskRunner:
         return messages.Catalogue(tasks=found, broken=self._catalogue.broken)
 
     async def _health(self, _body: Empty, _request: Request) -> Health:
-        store = StoreHealth(
-            path=str(self._database.path),
-            bytes=await self._database.size_bytes(),
-            rows=sum((await self._ledger.store.counts()).values()),
-            schema_version=self._database.schema_version,
-        )
-        return Health(
-            name=self._host.setup.name,
-            version=VERSION,
-            pid=os.getpid(),
-            uptime_seconds=round(time.monotonic() - self._started, 3),
-            memory_bytes=psutil.Process().memory_info().rss,
-            stores=[store],
-            peers=[
-                PeerHealth(
-                    name=peer.name,
-                    role=peer.role,
-                    incarnation=peer.incarnation,
-                    liveness=peer.liveness,
-                    connected_seconds=round(time.monotonic() - peer.connected_at, 3),
-                    queued_envelopes=peer.queued,
-                )
-                for peer in self.hub.peers.values()
-            ],
-            executions=await self._ledger.store.counts(),
+        counts = await self._ledger.store.counts()
+        return self._process.report(
+            stores=[self._database.health(sum(counts.values()))],
+            peers=[_peer_health(peer) for peer in self.hub.peers.values()],
+            executions=counts,
             queue_limit=self._host.setup.config.executions.queue_size,
             slots=self._workers.slots,
             slots_busy=self._workers.busy,
@@ -234,9 +214,16 @@ class TaskRunner:
         config = self._host.setup.config
         return config.mcp.server.security.max_execution_time or float("inf")
 
-    def _silence(self, name: str) -> float | None:
-        peer = self.hub.peers.get(name)
-        return None if peer is None else time.monotonic() - peer.last_seen
+
+def _peer_health(peer: Peer) -> PeerHealth:
+    return PeerHealth(
+        name=peer.name,
+        role=peer.role,
+        incarnation=peer.incarnation,
+        liveness=peer.liveness.value,
+        connected_seconds=round(time.monotonic() - peer.connected_at, 3),
+        queued_envelopes=peer.queued,
+    )
 
 
 def _searchable(task: Task) -> str:

@@ -219,7 +219,7 @@ class Dispatcher:
         known = self._workers.get(body.name)
         if known is not None and known.incarnation != body.incarnation:
             self._workers.remove(known.name, known.incarnation)
-        worker = self._workers.register(body.name, body.incarnation, pid=body.pid, slots=body.slots)
+        worker = self._workers.register(body.name, body.incarnation, pid=body.pid, slots=body.slots, now=self._now())
         held = set(body.in_flight)
         for live in list(self._ledger.live.values()):
             attempt = live.attempt
@@ -255,24 +255,21 @@ class Dispatcher:
             if attempt is not None and held and live.state.status is Status.RUNNING:
                 await self._lost(live, attempt.fence, failure)
 
-    async def expire_leases(self, silent: Callable[[str], float | None], *, uptime_seconds: float) -> None:
+    async def expire_leases(self, *, uptime_seconds: float) -> None:
         """Give up attempts whose worker has not been heard of for `LEASE_SECONDS`.
 
-        Args:
-            silent: Seconds since a peer of this name was last heard, None where the hub knows none.
-            uptime_seconds: Age of this runner: a worker it never heard of has that long been silent.
+        A worker that never registered with this runner has been silent for the runner's whole life.
         """
         for live in list(self._ledger.live.values()):
             attempt = live.attempt
-            if attempt is None or attempt.worker is None or live.state.status is not Status.RUNNING:
+            if attempt is None or live.state.status is not Status.RUNNING:
                 continue
-            heard = silent(attempt.worker)
-            seconds = uptime_seconds if heard is None else heard
-            if seconds >= LEASE_SECONDS:
-                message = f"{attempt.worker} was not heard of for {seconds:.0f} s; its lease is {LEASE_SECONDS:.0f} s"
-                await self._lost(
-                    live, attempt.fence, Failure(category=Category.WORKER_LOST, type="LeaseExpired", message=message)
-                )
+            worker = self._workers.get(attempt.worker)
+            silent = uptime_seconds if worker is None else self._now() - worker.heard_at
+            if silent >= LEASE_SECONDS:
+                message = f"{attempt.worker} was not heard of for {silent:.0f} s; its lease is {LEASE_SECONDS:.0f} s"
+                failure = Failure(category=Category.WORKER_LOST, type="LeaseExpired", message=message)
+                await self._lost(live, attempt.fence, failure)
 
     # --- what follows --------------------------------------------------------------------------------------------
 

@@ -84,7 +84,7 @@ class Ledger:
         match effect:
             case Order():
                 assert attempt is not None
-                await self.store.start_attempt(execution.execution_id, attempt)
+                await self.store.start_attempt(execution.execution_id, attempt, version=execution.version)
                 started_ns = execution.started_ns or attempt.started_ns
                 return _with(execution, attempt, status=Status.RUNNING, started_ns=started_ns)
             case Requeue(fence=fence):

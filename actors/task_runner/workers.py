@@ -19,6 +19,7 @@ class Worker:
         slots: Attempts it takes at once; 0 while it drains.
         held: Fence by execution id of every attempt that is its responsibility.
         versions: Task versions it ran lately, newest last: it has warm children for them.
+        heard_at: Monotonic time at which it was last heard of.
         unavailable_until: Loop time before which it gets nothing, after it refused or did not answer.
     """
 
@@ -26,6 +27,7 @@ class Worker:
     incarnation: str
     pid: int
     slots: int
+    heard_at: float
     held: dict[str, int] = field(default_factory=dict[str, int])
     versions: OrderedDict[str, None] = field(default_factory=OrderedDict[str, None])
     unavailable_until: float = 0.0
@@ -71,15 +73,16 @@ class Workers:
         """By name."""
         return [self._by_name[name] for name in sorted(self._by_name)]
 
-    def register(self, name: str, incarnation: str, *, pid: int, slots: int) -> Worker:
+    def register(self, name: str, incarnation: str, *, pid: int, slots: int, now: float) -> Worker:
         """A worker offers itself. A new incarnation starts with nothing in its hands."""
         self.registered.set()
         known = self._by_name.get(name)
         if known is not None and known.incarnation == incarnation:
             known.slots = slots
+            known.heard_at = now
             known.unavailable_until = 0.0
             return known
-        worker = Worker(name=name, incarnation=incarnation, pid=pid, slots=slots)
+        worker = Worker(name=name, incarnation=incarnation, pid=pid, slots=slots, heard_at=now)
         self._by_name[name] = worker
         return worker
 

@@ -2,11 +2,9 @@
 
 import asyncio
 import os
-import time
 from collections.abc import Awaitable
 from typing import Any
 
-import psutil
 import structlog
 
 from actors.worker.describe import describe
@@ -17,7 +15,9 @@ from ipc.errors import IpcError
 from ipc.link import Request
 from ratchet import messages, rpc
 from ratchet.actor import ActorHost
+from ratchet.config import secret_values
 from ratchet.errors import RatchetError, StaleFenceError, StartupError, UnavailableError
+from ratchet.health import ProcessHealth
 from ratchet.messages import (
     AttemptOrder,
     AttemptReport,
@@ -32,7 +32,6 @@ from ratchet.messages import (
 )
 from ratchet.models import Category, Failure
 from ratchet.redaction import Redactor
-from ratchet.version import VERSION
 
 log = structlog.stdlib.get_logger("worker")
 
@@ -48,8 +47,8 @@ class WorkerActor:
         config = host.setup.config
         self._host = host
         self._config = config
-        self._started = time.monotonic()
-        self._redactor = Redactor(config.secret_values(os.environ))
+        self._process = ProcessHealth(host.setup.name)
+        self._redactor = Redactor(secret_values(config, os.environ))
         self._pool = Pool(size=config.workers.children, reuse=config.executions.child_reuse)
         self._zygote: Zygote | None = None
         self._runs: dict[str, Run] = {}  # by execution, from the order until the report is answered
@@ -169,7 +168,6 @@ class WorkerActor:
             tries += 1
 
     async def _call_report(self, ended: AttemptReport) -> None:
-        await self._link.wait_welcomed()
         await rpc.call(self._link, messages.REPORT_ATTEMPT, ended, timeout_seconds=10.0)
 
     async def _stop(self, body: StopAttempt, _request: Request) -> Empty:
@@ -184,12 +182,7 @@ class WorkerActor:
         return await describe(self._pool, self._zygote, body.path, self._config.tasks.paths)
 
     async def _health(self, _body: Empty, _request: Request) -> Health:
-        return Health(
-            name=self._host.setup.name,
-            version=VERSION,
-            pid=os.getpid(),
-            uptime_seconds=round(time.monotonic() - self._started, 3),
-            memory_bytes=psutil.Process().memory_info().rss,
+        return self._process.report(
             slots=0 if self._draining else self._config.workers.children,
             slots_busy=len(self._runs),
             counters=dict(self._link.counters),

@@ -87,7 +87,7 @@ def report(identity: Identity, outcome: Outcome, stopping: Stopping | None) -> A
 
 
 def _told(body: dict[str, Any], stopping: Stopping | None) -> Failure | None:
-    """The failure that a child reports, if it reports one. A task may forge this message, never more than its own end."""
+    """The failure that a child reports, if it reports one; task code can forge this, but no more than its own end."""
     told = body.get("failure")
     if told is None:
         return None

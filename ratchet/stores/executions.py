@@ -39,7 +39,8 @@ _INSERT = f"""INSERT INTO executions ({", ".join(_STORED)}) VALUES ({", ".join("
     ON CONFLICT (execution_id) DO NOTHING"""  # noqa: S608 - every part is a constant
 _RECORD = """INSERT INTO attempts (execution_id, number, record) VALUES (?, ?, ?)
     ON CONFLICT (execution_id, number) DO UPDATE SET record = excluded.record"""
-_START = """UPDATE executions SET status = 'running', fence = ?2, started_ns = coalesce(started_ns, ?3)
+_START = """UPDATE executions
+    SET status = 'running', fence = ?2, started_ns = coalesce(started_ns, ?3), version = ?4
     WHERE execution_id = ?1 AND status = 'queued' AND fence < ?2"""
 _REQUEUE = """UPDATE executions SET status = 'queued'
     WHERE execution_id = ?1 AND fence = ?2 AND status IN ('running', 'input_required')"""
@@ -79,11 +80,10 @@ class ExecutionStore:
             ) from error
         return changed[0] == 1
 
-    async def start_attempt(self, execution_id: str, attempt: Attempt) -> bool:
-        """Queued to running, under the attempt's fence. Returns whether it took effect."""
-        return await self._change(
-            Statement(_START, [(execution_id, attempt.fence, attempt.started_ns)]), _record(execution_id, attempt)
-        )
+    async def start_attempt(self, execution_id: str, attempt: Attempt, *, version: str) -> bool:
+        """Queued to running, under the attempt's fence and in this version. Returns whether it took effect."""
+        start = Statement(_START, [(execution_id, attempt.fence, attempt.started_ns, version)])
+        return await self._change(start, _record(execution_id, attempt))
 
     async def requeue(self, execution_id: str, fence: int, attempt: Attempt) -> bool:
         """Running back to queued; `attempt` says how the try ended. Returns whether it took effect."""

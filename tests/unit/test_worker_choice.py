@@ -5,8 +5,8 @@ from actors.task_runner.workers import Workers
 
 def test_a_worker_that_ran_the_version_lately_is_preferred_over_an_emptier_one():
     workers = Workers()
-    workers.register("worker:1", "a", pid=1, slots=4).assign("x", 1, "v1")
-    workers.register("worker:2", "b", pid=2, slots=4)
+    workers.register("worker:1", "a", pid=1, slots=4, now=0.0).assign("x", 1, "v1")
+    workers.register("worker:2", "b", pid=2, slots=4, now=0.0)
     chosen = workers.choose("v1", now=0.0)
     assert chosen is not None
     assert chosen.name == "worker:1"
@@ -17,9 +17,9 @@ def test_a_worker_that_ran_the_version_lately_is_preferred_over_an_emptier_one()
 
 def test_full_draining_and_unavailable_workers_get_nothing():
     workers = Workers()
-    workers.register("worker:1", "a", pid=1, slots=1).assign("x", 1, "v")
-    workers.register("worker:2", "b", pid=2, slots=0)
-    workers.register("worker:3", "c", pid=3, slots=2).unavailable_until = 10.0
+    workers.register("worker:1", "a", pid=1, slots=1, now=0.0).assign("x", 1, "v")
+    workers.register("worker:2", "b", pid=2, slots=0, now=0.0)
+    workers.register("worker:3", "c", pid=3, slots=2, now=0.0).unavailable_until = 10.0
     assert workers.choose("v", now=9.0) is None
     chosen = workers.choose("v", now=10.0)
     assert chosen is not None
@@ -27,7 +27,7 @@ def test_full_draining_and_unavailable_workers_get_nothing():
 
 
 def test_only_the_holder_of_the_fence_is_released():
-    worker = Workers().register("worker:1", "a", pid=1, slots=1)
+    worker = Workers().register("worker:1", "a", pid=1, slots=1, now=0.0)
     worker.assign("x", 2, "v")
     worker.release("x", 1)
     assert worker.free == 0
@@ -37,7 +37,7 @@ def test_only_the_holder_of_the_fence_is_released():
 
 def test_a_new_incarnation_starts_empty_and_the_old_ones_end_does_not_remove_it():
     workers = Workers()
-    workers.register("worker:1", "old", pid=1, slots=1).assign("x", 1, "v")
-    assert workers.register("worker:1", "new", pid=2, slots=1).free == 1
+    workers.register("worker:1", "old", pid=1, slots=1, now=0.0).assign("x", 1, "v")
+    assert workers.register("worker:1", "new", pid=2, slots=1, now=0.0).free == 1
     workers.remove("worker:1", "old")
     assert workers["worker:1"].incarnation == "new"
