@@ -144,9 +144,9 @@ def find_project(
     """
     config_path = _config_path(config, environ, os.fspath(cwd))
     folder = os.path.abspath(cwd) if config_path is None else os.path.dirname(config_path)
-    override = None if data_dir is None else _absolute(data_dir, environ, os.fspath(cwd))
-    if override == "":
+    if data_dir == "":
         raise ProjectError("--data-dir is empty: name a directory")
+    override = None if data_dir is None else _absolute(data_dir, environ, os.fspath(cwd))
     content = b"" if config_path is None else _content(config_path)
     key = _key(folder, config_path, override)
     return Project(
