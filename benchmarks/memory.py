@@ -31,7 +31,7 @@ def measure() -> list[Figure]:
 
 def _by_process(folder: Folder) -> dict[str, int]:
     """Bytes of every process of the project by its name; those of one name are added up."""
-    status = folder.ask("status")
+    status = folder.ask("status")["supervisor"]
     names: dict[int, str] = {status["pid"]: "supervisor"}
     names.update({child["pid"]: child["name"] for child in status["children"]})
     amounts: dict[str, int] = {}
