@@ -1,0 +1,243 @@
+"""The in-memory twin of the ZeroMQ transports: one hub and its links in one process, on one event loop.
+
+Frames are encoded and decoded as on a wire, so the same limits hold; they travel through the loop's ready queue, so
+nothing here waits or depends on the machine. Faults are made by hand: `hold` stops a link from reading, `drop` lets
+frames vanish, `close` of either end without a bye is a crash.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable
+
+from ipc.codec import decode_batch, encode_batch
+from ipc.envelope import Envelope
+from ipc.errors import MalformedError
+from ipc.sending import Outcome, Sender
+
+FRAMES_IN_FLIGHT = 64
+
+
+class MemoryNetwork:
+    """Where one hub at a time and its links meet."""
+
+    def __init__(self) -> None:
+        self.hub: MemoryHubTransport | None = None
+        self.links: dict[bytes, MemoryLinkTransport] = {}
+        self.held: set[bytes] = set()
+        self.drop: Callable[[bytes, bytes], bool] = _drop_nothing
+
+    def hub_transport(self) -> "MemoryHubTransport":
+        """An end for a hub; a later one that opens takes the place of the one before."""
+        return MemoryHubTransport(self)
+
+    def link_transport(self) -> "MemoryLinkTransport":
+        """An end for a link."""
+        return MemoryLinkTransport(self)
+
+    def hold(self, identity: bytes) -> None:
+        """Stop a link from reading: what the hub sends it piles up."""
+        self.held.add(identity)
+
+    def release(self, identity: bytes) -> None:
+        """Let it read again."""
+        self.held.discard(identity)
+        link = self.links.get(identity)
+        if link is not None:
+            link.pump()
+
+
+def _drop_nothing(_identity: bytes, _frame: bytes) -> bool:
+    return False
+
+
+def _decode(frame: bytes, counters: Counter[str]) -> list[Envelope]:
+    try:
+        return decode_batch(frame)
+    except MalformedError:
+        counters["malformed"] += 1
+        return []
+
+
+class MemoryHubTransport:
+    """A `HubTransport` on a `MemoryNetwork`."""
+
+    def __init__(self, network: MemoryNetwork) -> None:
+        self._network = network
+        self._open = False
+
+    def open(
+        self,
+        *,
+        receive: Callable[[bytes, list[Envelope]], None],
+        lost: Callable[[bytes, list[Envelope]], None],
+        disconnected: Callable[[], None],
+        counters: Counter[str],
+    ) -> None:
+        """Become the network's hub."""
+        self._receive = receive
+        self._counters = counters
+        self._sender = Sender(self._transmit, lost=lost, after_tick=_nothing)
+        self._disconnected = disconnected
+        self._open = True
+        self._network.hub = self
+        for link in tuple(self._network.links.values()):
+            link.plug(connected=True)
+
+    def send(self, route: bytes, envelope: Envelope) -> None:
+        """Queue one envelope for a link.
+
+        Raises:
+            BusyError: That link's queue is full.
+        """
+        self._sender.send(route, envelope)
+
+    def answer(self, route: bytes, envelope: Envelope) -> None:
+        """Send one envelope to a stranger, if that is possible at once."""
+        if self._transmit(route, encode_batch([envelope])) is not Outcome.SENT:
+            self._counters["dropped.answer"] += 1
+
+    def forget(self, route: bytes) -> list[Envelope]:
+        """Drop a link's queue. Returns what was in it."""
+        return self._sender.forget(route)
+
+    def queued(self, route: bytes) -> int:
+        """How many envelopes wait for a link."""
+        return self._sender.queued(route)
+
+    def close(self) -> None:
+        """Leave the network."""
+        if not self._open:
+            return
+        self._sender.flush()
+        self._sender.close()
+        self._open = False
+        if self._network.hub is self:
+            self._network.hub = None
+            for link in tuple(self._network.links.values()):
+                link.plug(connected=False)
+
+    def arrive(self, identity: bytes, frame: bytes) -> None:
+        """A frame of a link; for the other end."""
+        envelopes = _decode(frame, self._counters) if self._open else []
+        if envelopes:
+            self._receive(identity, envelopes)
+
+    def unplugged(self) -> None:
+        """A link left; for the other end."""
+        if self._open:
+            self._disconnected()
+
+    def _transmit(self, route: bytes, frame: bytes) -> Outcome:
+        link = self._network.links.get(route)
+        if link is None or not self._open:
+            return Outcome.GONE
+        return link.push(frame)
+
+
+class MemoryLinkTransport:
+    """A `LinkTransport` on a `MemoryNetwork`."""
+
+    def __init__(self, network: MemoryNetwork) -> None:
+        self._network = network
+        self._identity = b""
+        self._inbox: deque[bytes] = deque()
+        self._open = False
+        self._pumping = False
+
+    def open(
+        self,
+        identity: bytes,
+        *,
+        receive: Callable[[list[Envelope]], None],
+        connected: Callable[[bool], None],
+        counters: Counter[str],
+    ) -> None:
+        """Join the network."""
+        self._receive = receive
+        self._connected = connected
+        self._counters = counters
+        self._sender = Sender(self._transmit, lost=_lose, after_tick=_nothing)
+        self._join(identity)
+
+    def send(self, envelope: Envelope) -> None:
+        """Queue one envelope.
+
+        Raises:
+            BusyError: The queue is full.
+        """
+        self._sender.send(b"", envelope)
+
+    def reset(self, identity: bytes) -> None:
+        """Leave the network and join it again."""
+        self._leave()
+        self._join(identity)
+
+    def close(self) -> None:
+        """Hand over what can be and leave the network."""
+        if not self._open:
+            return
+        self._sender.flush()
+        self._sender.close()
+        self._leave()
+
+    def push(self, frame: bytes) -> Outcome:
+        """A frame of the hub; for the other end."""
+        if len(self._inbox) >= FRAMES_IN_FLIGHT:
+            return Outcome.FULL
+        if not self._network.drop(self._identity, frame):
+            self._inbox.append(frame)
+            self.pump()
+        return Outcome.SENT
+
+    def pump(self) -> None:
+        """Read what is there, in the next turn of the loop."""
+        if not self._pumping and self._inbox:
+            self._pumping = True
+            asyncio.get_running_loop().call_soon(self._read)
+
+    def plug(self, *, connected: bool) -> None:
+        """The hub came or went; for the other end."""
+        if not connected:
+            self._inbox.clear()
+        asyncio.get_running_loop().call_soon(self._tell, connected)
+
+    def _join(self, identity: bytes) -> None:
+        self._identity = identity
+        self._open = True
+        self._network.links[identity] = self
+        if self._network.hub is not None:
+            self.plug(connected=True)
+
+    def _leave(self) -> None:
+        self._open = False
+        self._inbox.clear()
+        self._network.links.pop(self._identity, None)
+        if self._network.hub is not None:
+            asyncio.get_running_loop().call_soon(self._network.hub.unplugged)
+
+    def _tell(self, connected: bool) -> None:
+        if self._open:
+            self._connected(connected)
+
+    def _read(self) -> None:
+        self._pumping = False
+        while self._inbox and self._open and self._identity not in self._network.held:
+            envelopes = _decode(self._inbox.popleft(), self._counters)
+            if envelopes:
+                self._receive(envelopes)
+
+    def _transmit(self, _route: bytes, frame: bytes) -> Outcome:
+        hub = self._network.hub
+        if hub is None or not self._open:
+            return Outcome.FULL
+        if not self._network.drop(self._identity, frame):
+            asyncio.get_running_loop().call_soon(hub.arrive, self._identity, frame)
+        return Outcome.SENT
+
+
+def _nothing() -> None:
+    """No edge to look for."""
+
+
+def _lose(_route: bytes, _envelopes: list[Envelope]) -> None:
+    """A link's end never loses a route."""

@@ -1,0 +1,111 @@
+"""What waits for one peer: bounded, control before data, packed into frames. Pure."""
+
+from collections import OrderedDict, deque
+
+from ipc.codec import BATCH_ENVELOPES_MAX, FRAME_BYTES_GOAL
+from ipc.envelope import CONTROL, Envelope, Kind
+from ipc.errors import BusyError
+
+ENVELOPES_MAX = 1024
+QUEUE_BYTES_MAX = 8 * 1024 * 1024
+CONTROL_ENVELOPES_MAX = 256
+
+_PROGRESS = b"progress of "
+
+
+class Outbox:
+    """A queue of envelopes.
+
+    Progress is conflated: a newer one takes the place of an older one of the same call that still waits. So is a call
+    that is sent again. A cancellation removes its call when that still waits, since it would overtake it.
+    """
+
+    __slots__ = ("_control", "_data", "_sequence", "payload_bytes")
+
+    def __init__(self) -> None:
+        self.payload_bytes = 0
+        self._control: deque[Envelope] = deque()
+        self._data: OrderedDict[bytes | int, Envelope] = OrderedDict()
+        self._sequence = 0
+
+    def __len__(self) -> int:
+        return len(self._control) + len(self._data)
+
+    def put(self, envelope: Envelope) -> None:
+        """Append.
+
+        Raises:
+            BusyError: It is full.
+        """
+        if envelope.kind in CONTROL:
+            self._put_control(envelope)
+            return
+        place = self._place(envelope)
+        replaced = self._data.get(place)
+        grown = self.payload_bytes + envelope.payload_bytes - (replaced.payload_bytes if replaced else 0)
+        if grown > QUEUE_BYTES_MAX or (replaced is None and len(self._data) >= ENVELOPES_MAX):
+            raise BusyError(
+                f"{len(self._data)} envelopes of {self.payload_bytes} bytes wait for {envelope.target or 'the hub'} "
+                f"already ({ENVELOPES_MAX} and {QUEUE_BYTES_MAX} are allowed); try again later"
+            )
+        self.payload_bytes = grown
+        self._data[place] = envelope
+
+    def take(self) -> list[Envelope]:
+        """Remove and return what goes into the next frame: not empty unless the queue is."""
+        batch: list[Envelope] = []
+        size = 0
+        while self._control and len(batch) < BATCH_ENVELOPES_MAX:
+            envelope = self._control.popleft()
+            size += envelope.payload_bytes
+            batch.append(envelope)
+        while self._data and len(batch) < BATCH_ENVELOPES_MAX:
+            place, envelope = self._data.popitem(last=False)
+            if batch and size + envelope.payload_bytes > FRAME_BYTES_GOAL:
+                self._data[place] = envelope
+                self._data.move_to_end(place, last=False)
+                break
+            size += envelope.payload_bytes
+            self.payload_bytes -= envelope.payload_bytes
+            batch.append(envelope)
+        return batch
+
+    def put_back(self, batch: list[Envelope]) -> None:
+        """Undo `take`, right after it: the peer has no room. Later control still overtakes what is put back."""
+        for envelope in reversed(batch):
+            if envelope.kind in CONTROL:
+                self._control.appendleft(envelope)
+            else:
+                place = self._place(envelope)
+                self._data[place] = envelope
+                self._data.move_to_end(place, last=False)
+                self.payload_bytes += envelope.payload_bytes
+
+    def take_all(self) -> list[Envelope]:
+        """Remove and return everything."""
+        everything = [*self._control, *self._data.values()]
+        self._control.clear()
+        self._data.clear()
+        self.payload_bytes = 0
+        return everything
+
+    def _put_control(self, envelope: Envelope) -> None:
+        if envelope.kind is Kind.CANCEL:
+            withdrawn = self._data.pop(envelope.key, None)
+            if withdrawn is not None:
+                self.payload_bytes -= withdrawn.payload_bytes
+        if len(self._control) >= CONTROL_ENVELOPES_MAX:
+            raise BusyError(
+                f"{CONTROL_ENVELOPES_MAX} control envelopes wait for {envelope.target or 'the hub'} already"
+            )
+        self._control.append(envelope)
+
+    def _place(self, envelope: Envelope) -> bytes | int:
+        match envelope.kind:
+            case Kind.CALL:
+                return envelope.key
+            case Kind.PROGRESS:
+                return _PROGRESS + envelope.key
+            case _:
+                self._sequence += 1
+                return self._sequence

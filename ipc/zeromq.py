@@ -1,0 +1,309 @@
+"""The transports over ZeroMQ: a ROUTER for the hub, a DEALER for a link.
+
+Raw sockets on the running asyncio loop. A socket's FD is edge-triggered and says only that *something* changed, so
+after every batch, and after every tick that sent, EVENTS is asked again. Nothing here blocks: a peer without room
+makes its envelopes wait in its outbox. Nothing here makes a context; importing this is safe before a fork.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+import structlog
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from ipc.codec import FRAME_BYTES_MAX, decode_batch, encode_batch
+from ipc.envelope import Envelope
+from ipc.errors import MalformedError
+from ipc.sending import Outcome, Sender
+
+FRAMES_IN_FLIGHT = 64  # what ZeroMQ itself may hold for a peer; the rest waits where it is bounded, seen and sorted
+RECONNECT_MS_MIN = 20
+RECONNECT_MS_MAX = 100
+LINK_LINGER_MS = 200
+FRAMES_PER_TURN = 64  # then others have the loop
+
+_POLLIN = int(zmq.POLLIN)  # plain numbers: an IntFlag's `&` is a Python call
+_POLLOUT = int(zmq.POLLOUT)
+_NOBLOCK = int(zmq.NOBLOCK)
+
+Context = zmq.Context[zmq.Socket[bytes]]
+
+log = structlog.stdlib.get_logger("ipc.zeromq")
+
+
+def _option(socket: "zmq.Socket[bytes]", option: int) -> int:
+    return int(socket.getsockopt(option))
+
+
+class _Reader:
+    """Calls `read` for as long as there is something to read, and `writable` when there may be room again.
+
+    `read` takes one message off the socket.
+    """
+
+    def __init__(self, socket: "zmq.Socket[bytes]", read: Callable[[], None], writable: Callable[[], None]) -> None:
+        self._socket = socket
+        self._read = read
+        self._writable = writable
+        self._fd = _option(socket, zmq.FD)
+        self._loop = asyncio.get_running_loop()
+        self._scheduled = False
+        self._closed = False
+        self._loop.add_reader(self._fd, self.wake)
+        self.check()
+
+    def check(self) -> None:
+        """Look again: the edge may have been consumed by something else done with the socket."""
+        if not self._scheduled and not self._closed and _option(self._socket, zmq.EVENTS) & _POLLIN:
+            self._scheduled = True
+            self._loop.call_soon(self._turn)
+
+    def wake(self) -> None:
+        """Read what is there."""
+        for _ in range(FRAMES_PER_TURN):
+            if self._closed:
+                return
+            events = _option(self._socket, zmq.EVENTS)
+            if events & _POLLOUT:
+                self._writable()
+            if self._closed or not events & _POLLIN:
+                return
+            self._read()
+        self.check()
+
+    def close(self) -> None:
+        self._closed = True
+        self._loop.remove_reader(self._fd)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        self.wake()
+
+
+class _Monitor:
+    """Watches the connections of a socket."""
+
+    def __init__(self, socket: "zmq.Socket[bytes]", events: int, seen: Callable[[int], None]) -> None:
+        self._watched = socket
+        self._seen = seen
+        self._monitor = socket.get_monitor_socket(events)
+        self._monitor.linger = 0
+        self._reader = _Reader(self._monitor, self._read, _nothing)
+
+    def close(self) -> None:
+        self._reader.close()
+        self._watched.disable_monitor()
+        self._monitor.close()
+
+    def _read(self) -> None:
+        self._seen(int(parse_monitor_message(self._monitor.recv_multipart(_NOBLOCK))["event"]))
+
+
+def _nothing() -> None:
+    """A monitor never sends."""
+
+
+def _decode(parts: list[bytes], counters: Counter[str]) -> list[Envelope]:
+    """The envelopes of a message; none when it is malformed, which is counted."""
+    try:
+        return decode_batch(parts[0] if len(parts) == 1 else b"")
+    except MalformedError as error:
+        counters["malformed"] += 1
+        log.warning("a frame was dropped", error=error.message)
+        return []
+
+
+def _send(socket: "zmq.Socket[bytes]", parts: list[bytes]) -> Outcome:
+    """Hand over one message without waiting."""
+    for last_try in (False, True):
+        try:
+            socket.send_multipart(parts, _NOBLOCK)
+        except zmq.Again:
+            # ZeroMQ looks at its own news only now and then while sending; asking for EVENTS makes it look.
+            if last_try or not _option(socket, zmq.EVENTS) & _POLLOUT:
+                return Outcome.FULL
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            return Outcome.GONE
+        else:
+            break
+    return Outcome.SENT
+
+
+class ZmqHubTransport:
+    """A `HubTransport` on a ROUTER socket."""
+
+    def __init__(self, context: Context, endpoint: str) -> None:
+        self._context = context
+        self._endpoint = endpoint
+        self._socket: zmq.Socket[bytes] | None = None
+
+    def open(
+        self,
+        *,
+        receive: Callable[[bytes, list[Envelope]], None],
+        lost: Callable[[bytes, list[Envelope]], None],
+        disconnected: Callable[[], None],
+        counters: Counter[str],
+    ) -> None:
+        """Bind. ZeroMQ itself removes the socket file that a killed predecessor left.
+
+        Raises:
+            zmq.ZMQError: The endpoint cannot be used.
+        """
+        socket = self._context.socket(zmq.ROUTER)
+        socket.linger = 0
+        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        socket.setsockopt(zmq.SNDHWM, FRAMES_IN_FLIGHT)
+        socket.setsockopt(zmq.RCVHWM, FRAMES_IN_FLIGHT)
+        socket.setsockopt(zmq.MAXMSGSIZE, FRAME_BYTES_MAX)
+        try:
+            socket.bind(self._endpoint)
+        except zmq.ZMQError:
+            socket.close()
+            raise
+        self._socket = socket
+        self._receive = receive
+        self._disconnected = disconnected
+        self._counters = counters
+        self._sender = Sender(self._transmit, lost=lost, after_tick=self._after_tick)
+        self._reader = _Reader(socket, self._read, _nothing)
+        self._monitor = _Monitor(socket, zmq.EVENT_DISCONNECTED, self._on_event)
+
+    def send(self, route: bytes, envelope: Envelope) -> None:
+        """Queue one envelope for a link.
+
+        Raises:
+            BusyError: That link's queue is full.
+        """
+        self._sender.send(route, envelope)
+
+    def answer(self, route: bytes, envelope: Envelope) -> None:
+        """Send one envelope to a stranger, if that is possible at once."""
+        if self._transmit(route, encode_batch([envelope])) is not Outcome.SENT:
+            self._counters["dropped.answer"] += 1
+        self._reader.check()
+
+    def forget(self, route: bytes) -> list[Envelope]:
+        """Drop a link's queue. Returns what was in it."""
+        return self._sender.forget(route)
+
+    def queued(self, route: bytes) -> int:
+        """How many envelopes wait for a link."""
+        return self._sender.queued(route)
+
+    def close(self) -> None:
+        """Hand over what can be, then close the socket."""
+        if self._socket is None:
+            return
+        self._sender.flush()
+        self._sender.close()
+        self._monitor.close()
+        self._reader.close()
+        self._socket.close()
+        self._socket = None
+
+    def _read(self) -> None:
+        assert self._socket is not None
+        route, *parts = self._socket.recv_multipart(_NOBLOCK)
+        envelopes = _decode(parts, self._counters)
+        if envelopes:
+            self._receive(route, envelopes)
+
+    def _transmit(self, route: bytes, frame: bytes) -> Outcome:
+        return Outcome.GONE if self._socket is None else _send(self._socket, [route, frame])
+
+    def _after_tick(self) -> None:
+        if self._socket is not None:
+            self._reader.check()
+
+    def _on_event(self, _event: int) -> None:
+        self._disconnected()
+
+
+class ZmqLinkTransport:
+    """A `LinkTransport` on a DEALER socket. Frames go out only over a finished connection, never into a void."""
+
+    def __init__(self, context: Context, endpoint: str) -> None:
+        self._context = context
+        self._endpoint = endpoint
+        self._socket: zmq.Socket[bytes] | None = None
+
+    def open(
+        self,
+        identity: bytes,
+        *,
+        receive: Callable[[list[Envelope]], None],
+        connected: Callable[[bool], None],
+        counters: Counter[str],
+    ) -> None:
+        """Start connecting; ZeroMQ goes on trying."""
+        self._receive = receive
+        self._connected = connected
+        self._counters = counters
+        self._sender = Sender(self._transmit, lost=self._lost, after_tick=self._after_tick)
+        self._connect(identity)
+
+    def send(self, envelope: Envelope) -> None:
+        """Queue one envelope.
+
+        Raises:
+            BusyError: The queue is full.
+        """
+        self._sender.send(b"", envelope)
+
+    def reset(self, identity: bytes) -> None:
+        """Close the socket and connect another."""
+        self._disconnect(linger_ms=0)
+        self._connect(identity)
+
+    def close(self) -> None:
+        """Hand over what can be, then close the socket; ZeroMQ lingers a little for it."""
+        if self._socket is None:
+            return
+        self._sender.flush()
+        self._sender.close()
+        self._disconnect(linger_ms=LINK_LINGER_MS)
+
+    def _connect(self, identity: bytes) -> None:
+        socket = self._context.socket(zmq.DEALER)
+        socket.setsockopt(zmq.ROUTING_ID, identity)
+        socket.setsockopt(zmq.IMMEDIATE, 1)
+        socket.setsockopt(zmq.SNDHWM, FRAMES_IN_FLIGHT)
+        socket.setsockopt(zmq.RCVHWM, FRAMES_IN_FLIGHT)
+        socket.setsockopt(zmq.MAXMSGSIZE, FRAME_BYTES_MAX)
+        socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS_MIN)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MS_MAX)
+        self._socket = socket
+        self._monitor = _Monitor(socket, zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED, self._on_event)
+        self._reader = _Reader(socket, self._read, self._sender.retry)
+        socket.connect(self._endpoint)
+
+    def _disconnect(self, *, linger_ms: int) -> None:
+        assert self._socket is not None
+        self._monitor.close()
+        self._reader.close()
+        self._socket.close(linger=linger_ms)
+        self._socket = None
+
+    def _read(self) -> None:
+        assert self._socket is not None
+        envelopes = _decode(self._socket.recv_multipart(_NOBLOCK), self._counters)
+        if envelopes:
+            self._receive(envelopes)
+
+    def _transmit(self, _route: bytes, frame: bytes) -> Outcome:
+        return Outcome.FULL if self._socket is None else _send(self._socket, [frame])
+
+    def _after_tick(self) -> None:
+        if self._socket is not None:
+            self._reader.check()
+
+    def _lost(self, _route: bytes, _envelopes: list[Envelope]) -> None:
+        """A DEALER never says so."""
+
+    def _on_event(self, event: int) -> None:
+        self._connected(event == zmq.EVENT_HANDSHAKE_SUCCEEDED)
