@@ -88,6 +88,12 @@ class InvalidInputError(RequestError):
     code = "invalid_input"
 
 
+class InvalidArgumentsError(RequestError):
+    """The arguments of a tool do not fit its schema: `details["problems"]` has one entry a field."""
+
+    code = "invalid_arguments"
+
+
 class InvalidOutputError(RatchetError):
     """What a task returned is not JSON, does not fit its annotation, or is too large."""
 

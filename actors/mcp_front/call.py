@@ -1,0 +1,30 @@
+"""One call of a tool, as its handler sees it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from actors.mcp_front.answers import Answer
+from actors.mcp_front.caller import Caller
+from actors.mcp_front.front import Front
+from actors.mcp_front.progress import Send
+from ratchet.models import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """Valid arguments with every default filled in, and where the call comes from.
+
+    Attributes:
+        arguments: By the names of the input schema.
+        caller: Who makes it.
+        front: Where it arrived.
+        send_progress: Sends a progress notification; None where the client wants none.
+    """
+
+    arguments: JsonObject
+    caller: Caller
+    front: Front
+    send_progress: Send | None = None
+
+
+ToolHandler = Callable[[ToolCall], Awaitable[Answer]]

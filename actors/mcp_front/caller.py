@@ -1,0 +1,70 @@
+"""Who makes a call, as far as the transport and the protocol tell.
+
+Only the authenticated name counts for anything; what a client says of itself is kept for people to read.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.server.auth.middleware.auth_context import get_access_token
+from mcp.server.context import ServerRequestContext
+from mcp_types import Implementation
+from starlette.requests import Request
+
+from actors.mcp_front.waits import WaitKey
+from ratchet.models import JsonObject, Source
+
+LOCAL = "local"
+_SESSION_HEADER = "mcp-session-id"
+_SAID_CHARACTERS_MAX = 100
+
+Context = ServerRequestContext[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One call's origin.
+
+    Attributes:
+        source: What an execution stores of it.
+        wait_key: How a later notification names this call; None where none can come (the current protocol over HTTP).
+    """
+
+    source: Source
+    wait_key: WaitKey | None = None
+
+
+def caller_of(context: Context, *, connection: str) -> Caller:
+    """The caller of a request.
+
+    Args:
+        context: The request.
+        connection: Names the connection where the transport has only one (stdio).
+    """
+    request = context.request
+    session = request.headers.get(_SESSION_HEADER) if isinstance(request, Request) else connection
+    client = context.session.client_params
+    source = Source(
+        kind="mcp",
+        client=client_name(),
+        session_id=session,
+        client_info=None if client is None else _described(client.client_info),
+    )
+    return Caller(source, wait_key_of(context, context.request_id, connection=connection))
+
+
+def wait_key_of(context: Context, request_id: str | int | None, *, connection: str) -> WaitKey | None:
+    """How requests of this session are told apart; None where the session has no name or the request no id."""
+    request = context.request
+    session = request.headers.get(_SESSION_HEADER) if isinstance(request, Request) else connection
+    return None if session is None or request_id is None else (session, str(request_id))
+
+
+def _described(info: Implementation) -> JsonObject:
+    return {"name": info.name[:_SAID_CHARACTERS_MAX], "version": info.version[:_SAID_CHARACTERS_MAX]}
+
+
+def client_name() -> str:
+    """The name of the API key in use; `local` where nothing is authenticated."""
+    token = get_access_token()
+    return LOCAL if token is None else token.client_id

@@ -1,0 +1,171 @@
+"""The tools that run executions and follow them: execute_task, get_execution_status, list_executions, cancel_execution.
+
+An execution runs outside the call that started it. A call waits for it, across a restart of the runner too: submitting
+is idempotent by the execution's id, which is minted here.
+"""
+
+import asyncio
+import secrets
+import time
+from typing import Any, TypeVar
+
+import structlog
+
+from actors.mcp_front import execution_answers, listing_answers
+from actors.mcp_front.answers import Answer
+from actors.mcp_front.call import ToolCall
+from actors.mcp_front.failures import unanswered
+from actors.mcp_front.front import Front
+from actors.mcp_front.moments import parse_moment
+from actors.mcp_front.progress import ProgressRelay
+from ipc.errors import IpcError, LostError
+from ratchet import rpc
+from ratchet.errors import RatchetError, UnknownExecutionError
+from ratchet.messages import (
+    CANCEL_EXECUTION,
+    GET_EXECUTION,
+    LIST_EXECUTIONS,
+    SUBMIT,
+    CancelExecution,
+    GetExecution,
+    ListExecutions,
+    Procedure,
+    Submit,
+)
+from ratchet.models import Execution, Model, Status
+
+log = structlog.stdlib.get_logger("mcp-front")
+
+WAIT_SECONDS = 30
+_ANSWER_SECONDS = 10.0  # a call that waits for nothing is given up then; the runner restarts in less
+_MARGIN_SECONDS = 1.0  # the runner answers a wait this much before it would be given up
+_LOOK_SECONDS = 3.0
+_CANCEL_WAIT_SECONDS = 15.0
+_CANCEL_RETRIES_SECONDS = (0.05, 0.2, 0.5, 1.0)
+_SHRINK_MAX = 3
+
+RequestT = TypeVar("RequestT", bound=Model)
+
+
+def new_execution_id() -> str:
+    """An id that sorts by time (UUID version 7, RFC 9562, as `exec_` and 32 hex digits)."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = secrets.randbits(74)
+    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76 | (random >> 62) << 64 | 0b10 << 62
+    return f"exec_{value | random & 0x3FFF_FFFF_FFFF_FFFF:032x}"
+
+
+async def execute_task(call: ToolCall) -> Answer:
+    """Run a task and wait for it as long as asked."""
+    given = call.arguments
+    execution_id = new_execution_id()
+    wait_seconds = _wait_seconds(call)
+    submit = Submit(
+        execution_id=execution_id,
+        task_id=given["task_id"],
+        input=given["input"],
+        source=call.caller.source,
+        trace=given["trace"],
+        priority=given["priority"],
+        idempotency_key=given.get("idempotency_key"),
+        metadata=given.get("metadata", {}),
+        wait_seconds=wait_seconds,
+    )
+    with call.front.waits.starting(call.caller.wait_key, execution_id):
+        try:
+            execution = await _waited(call, SUBMIT, submit, wait_seconds, execution_id)
+        except UnknownExecutionError:  # the wait was cut short before the submission had arrived
+            return unanswered(LostError("not accepted yet"), call.front.wording.names, submitted=execution_id)
+        except IpcError as error:
+            return unanswered(error, call.front.wording.names, submitted=execution_id)
+    return execution_answers.ran(execution, call.front.wording)
+
+
+async def get_execution_status(call: ToolCall) -> Answer:
+    """Look at an execution, or wait for its end as long as asked."""
+    execution_id, wait_seconds = call.arguments["execution_id"], _wait_seconds(call)
+    request = GetExecution(execution_id=execution_id, wait_seconds=wait_seconds)
+    execution = await _waited(call, GET_EXECUTION, request, wait_seconds, execution_id)
+    return execution_answers.status(execution, call.front.wording, output_offset=call.arguments["output_offset"])
+
+
+async def cancel_execution(call: ToolCall) -> Answer:
+    """Ask an execution to stop and see how it does."""
+    execution_id = call.arguments["execution_id"]
+    request = CancelExecution(
+        execution_id=execution_id, reason=call.arguments["reason"], wait_seconds=_CANCEL_WAIT_SECONDS
+    )
+    execution = await _waited(call, CANCEL_EXECUTION, request, _CANCEL_WAIT_SECONDS, execution_id)
+    return execution_answers.cancelled(execution, call.front.wording)
+
+
+async def list_executions(call: ToolCall) -> Answer:
+    """A page of executions, cut where the answer is full."""
+    given, front = call.arguments, call.front
+    moments = {
+        f"{name}_ns": parse_moment(given[name], field=name, now_ns=front.now_ns())
+        for name in ("since", "until")
+        if name in given
+    }
+    request = ListExecutions(
+        status=[Status(given["status"])] if "status" in given else None,
+        task_id=given.get("task_id"),
+        limit=given["limit"],
+        cursor=given.get("cursor"),
+        sort=given["sort"],
+        **moments,
+    )
+    page = await rpc.call(front.link, LIST_EXECUTIONS, request, timeout_seconds=_ANSWER_SECONDS)
+    rows, lines = listing_answers.listed(page.executions)
+    for _ in range(_SHRINK_MAX):
+        if len(rows) == len(page.executions):
+            break
+        # The cursor of a shorter page is the runner's to give.
+        shorter = request.model_copy(update={"limit": len(rows)})
+        page = await rpc.call(front.link, LIST_EXECUTIONS, shorter, timeout_seconds=_ANSWER_SECONDS)
+        rows, lines = listing_answers.listed(page.executions)
+    return listing_answers.listing(rows, lines, next_cursor=page.next_cursor, names=front.wording.names)
+
+
+async def cancel_for_client(front: Front, execution_id: str) -> None:
+    """Cancel an execution whose request the client has withdrawn; nobody waits for an answer."""
+    request = CancelExecution(execution_id=execution_id, reason="the client cancelled its request")
+    for pause_seconds in (*_CANCEL_RETRIES_SECONDS, None):
+        try:
+            await rpc.call(front.link, CANCEL_EXECUTION, request, timeout_seconds=_ANSWER_SECONDS)
+        except UnknownExecutionError:  # the submission may still be on its way
+            if pause_seconds is not None:
+                await asyncio.sleep(pause_seconds)
+        except (IpcError, RatchetError) as error:
+            log.warning("a client's cancellation was not carried out", execution=execution_id, error=str(error))
+            return
+        else:
+            return
+
+
+def _wait_seconds(call: ToolCall) -> float:
+    return min(float(call.arguments["wait_seconds"]), call.front.wording.wait_seconds_max)
+
+
+async def _waited(
+    call: ToolCall, procedure: Procedure[RequestT, Execution], request: RequestT, seconds: float, execution_id: str
+) -> Execution:
+    """Call with a wait in it. Where the wait is cut short the execution is looked at once more.
+
+    Raises:
+        RatchetError: It was refused.
+        IpcError: No answer.
+    """
+    front = call.front
+    timeout_seconds = max(seconds + _MARGIN_SECONDS, _ANSWER_SECONDS)
+    try:
+        async with front.waits.until_drain():
+            if call.send_progress is None or not seconds:
+                return await rpc.call(front.link, procedure, request, timeout_seconds=timeout_seconds)
+            async with ProgressRelay(call.send_progress) as relay:
+                return await rpc.call(
+                    front.link, procedure, request, timeout_seconds=timeout_seconds, on_progress=relay.push
+                )
+    except TimeoutError:
+        look: Any = GetExecution(execution_id=execution_id)
+        return await rpc.call(front.link, GET_EXECUTION, look, timeout_seconds=_LOOK_SECONDS)

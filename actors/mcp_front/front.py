@@ -1,0 +1,51 @@
+"""What every call of this front shares: the link to the runner, the wording of answers, the waits, the clock."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from actors.mcp_front.waits import Waits
+from actors.mcp_front.wording import Wording
+from ipc.link import Link
+from ratchet.health import ProcessHealth
+
+Own = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[Any]]
+
+_FINISH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """One front process (or, in a test, one server).
+
+    Attributes:
+        link: To the hub.
+        wording: How tools are named and where pages are.
+        health: This process's own account.
+        own: Runs something beside the requests for the actor.
+        connection: Names the only connection of a stdio front.
+        waits: What running requests wait for.
+        now_ns: The clock.
+    """
+
+    link: Link
+    wording: Wording
+    health: ProcessHealth
+    own: Own
+    connection: str = "local"
+    waits: Waits = field(default_factory=Waits)
+    now_ns: Callable[[], int] = time.time_ns
+    _beside: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Do something that outlives the request that asks for it."""
+        task = self.own(work, name)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    async def finish(self) -> None:
+        """Give what was spawned a moment to end."""
+        if self._beside:
+            await asyncio.wait(self._beside, timeout=_FINISH_SECONDS)

@@ -1,0 +1,67 @@
+"""The tools that show what an execution did: get_execution_logs, get_execution_trace."""
+
+from actors.mcp_front import log_answers, trace_answers
+from actors.mcp_front.answers import Answer
+from actors.mcp_front.call import ToolCall
+from actors.mcp_front.log_answers import Fetched
+from ipc.link import Link
+from ratchet import rpc
+from ratchet.messages import GET_EXECUTION, READ_LOGS, READ_SPANS, GetExecution, LogPage, ReadLogs, ReadSpans
+from ratchet.models import Execution
+
+_SECONDS = 10.0
+_LAST_RECORDS = 3
+
+
+async def get_execution_logs(call: ToolCall) -> Answer:
+    """A page of an execution's log with what matters of the rest."""
+    given, link = call.arguments, call.front.link
+    execution = await _execution(link, given["execution_id"])
+    request = ReadLogs(
+        execution_id=execution.execution_id,
+        level=given.get("level"),
+        search=given.get("search"),
+        limit=given["limit"],
+        after=given.get("cursor"),
+    )
+    page = await _read(link, request)
+    shown = log_answers.room(page.records, given["format"])
+    if shown < len(page.records):
+        # The cursor of a shorter page is the store's to give.
+        page = await _read(link, request.model_copy(update={"limit": shown}))
+    fetched = await _with_highlights(link, page, min(shown, len(page.records)), request)
+    return log_answers.logs(execution, fetched, call.front.wording, given["format"])
+
+
+async def get_execution_trace(call: ToolCall) -> Answer:
+    """An execution's spans, where its time went, and what failed."""
+    given, link = call.arguments, call.front.link
+    execution = await _execution(link, given["execution_id"])
+    spans = await rpc.call(link, READ_SPANS, ReadSpans(execution_id=execution.execution_id), timeout_seconds=_SECONDS)
+    view = trace_answers.View(
+        include_http_calls=given["include_http_calls"], span_id=given.get("span_id"), max_spans=given["max_spans"]
+    )
+    return trace_answers.trace(execution, spans, view, call.front.wording)
+
+
+async def _execution(link: Link, execution_id: str) -> Execution:
+    return await rpc.call(link, GET_EXECUTION, GetExecution(execution_id=execution_id), timeout_seconds=_SECONDS)
+
+
+async def _read(link: Link, request: ReadLogs) -> LogPage:
+    return await rpc.call(link, READ_LOGS, request, timeout_seconds=_SECONDS)
+
+
+async def _with_highlights(link: Link, page: LogPage, shown: int, request: ReadLogs) -> Fetched:
+    """The page, and of what it leaves out the first error and the newest records. Only a first page needs them."""
+    first_error = next((one for one in page.records if one.level == "error"), None)
+    last: list[log_answers.StoredLogRecord] = []
+    if request.after is None:
+        execution_id = request.execution_id
+        if first_error is None and page.counts.get("error"):
+            errors = await _read(link, ReadLogs(execution_id=execution_id, level="error", limit=1))
+            first_error = next(iter(errors.records), None)
+        if page.more:
+            newest = ReadLogs(execution_id=execution_id, level=request.level, limit=_LAST_RECORDS, tail=True)
+            last = list((await _read(link, newest)).records)
+    return Fetched(page, shown, first_error, last)

@@ -1,0 +1,249 @@
+"""JSON Schemas of what tools take and give.
+
+Only keywords that every client's validator knows: no `format`, which strict validators refuse where they do not know
+it. A result has either what the tool is for or an `error`, and both fit the output schema.
+"""
+
+from typing import Any
+
+from ratchet.models import LEVELS, Category, JsonObject, Status
+
+STATUSES = [one.value for one in Status]
+_NULLABLE_TEXT: JsonObject = {"type": ["string", "null"]}
+_NULLABLE_NUMBER: JsonObject = {"type": ["number", "null"]}
+_TIME: JsonObject = {"type": ["string", "null"], "description": "ISO 8601, UTC."}
+_CATEGORIES = [*(one.value for one in Category), "request", "unavailable", "internal"]
+
+
+def text(description: str, **more: Any) -> JsonObject:
+    """A string."""
+    return {"type": "string", "description": description, **more}
+
+
+def number(description: str, **more: Any) -> JsonObject:
+    """A number."""
+    return {"type": "number", "description": description, **more}
+
+
+def integer(description: str, **more: Any) -> JsonObject:
+    """An integer."""
+    return {"type": "integer", "description": description, **more}
+
+
+def flag(description: str, *, default: bool) -> JsonObject:
+    """A boolean."""
+    return {"type": "boolean", "description": description, "default": default}
+
+
+def moment(description: str) -> JsonObject:
+    """A time as agents write it."""
+    return {"anyOf": [{"type": "string"}, {"type": "number"}], "description": description}
+
+
+def takes(required: tuple[str, ...] = (), **properties: JsonObject) -> JsonObject:
+    """An input schema; an unknown argument is an error, so that a misspelt one is noticed."""
+    schema: JsonObject = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**schema, "required": list(required)} if required else schema
+
+
+def gives(required: tuple[str, ...], **properties: JsonObject) -> JsonObject:
+    """An output schema: these properties, or an error."""
+    return {
+        "type": "object",
+        "properties": {**properties, "error": ERROR, "next": {**_NULLABLE_TEXT, "description": "What to do next."}},
+        "anyOf": [{"required": list(required)}, {"required": ["error"]}],
+    }
+
+
+def listed(item: JsonObject, description: str) -> JsonObject:
+    """An array."""
+    return {"type": "array", "items": item, "description": description}
+
+
+EXECUTION_ID = text("The id that execute_task or list_executions gave.", minLength=1, maxLength=128)
+CURSOR = text("Continues an earlier answer: its next_cursor.", minLength=1)
+
+ERROR: JsonObject = {
+    "type": "object",
+    "description": "Why the call was refused or the execution failed.",
+    "properties": {
+        "type": text("The exception's type, or the code of a refusal."),
+        "message": text("What was wrong."),
+        "category": {"type": "string", "enum": _CATEGORIES},
+        "retryable": {"type": "boolean", "description": "Of a refusal: whether the same call may succeed later."},
+        "location": {"type": "object", "description": "The failing frame: file, line, function, source."},
+        "causes": {"type": "array", "items": {"type": "object"}},
+        "problems": {"type": "array", "items": {}, "description": "Wrong fields: path, message, given."},
+        "process": {"type": "object", "description": "How the process ended: exit code, signal, memory, last lines."},
+        "stack_trace": {"type": "string"},
+    },
+    "required": ["type", "message", "category"],
+}
+
+PROGRESS: JsonObject = {
+    "type": ["object", "null"],
+    "properties": {
+        "percent": _NULLABLE_NUMBER,
+        "current": {"type": "number"},
+        "total": _NULLABLE_NUMBER,
+        "message": _NULLABLE_TEXT,
+    },
+}
+
+EXECUTION: dict[str, JsonObject] = {
+    "execution_id": {"type": "string"},
+    "task_id": {"type": "string"},
+    "status": {"type": "string", "enum": STATUSES},
+    "duration_ms": _NULLABLE_NUMBER,
+    "progress": PROGRESS,
+    "trace_url": {**_NULLABLE_TEXT, "description": "The trace as JSON; null where no HTTP server runs."},
+    "logs_url": {**_NULLABLE_TEXT, "description": "The logs as JSON; null where no HTTP server runs."},
+}
+
+OUTPUT: dict[str, JsonObject] = {
+    "output": {"description": "What the task returned."},
+    "output_truncated": {"type": "boolean", "description": "It is too large to be here."},
+    "output_text": text("Part of the output's JSON text."),
+    "output_offset": integer("Where in the JSON text that part begins."),
+    "output_characters": integer("Length of the JSON text."),
+}
+
+TIMES: dict[str, JsonObject] = {"created_at": _TIME, "started_at": _TIME, "ended_at": _TIME}
+
+STATUS: dict[str, JsonObject] = {
+    **EXECUTION,
+    **OUTPUT,
+    **TIMES,
+    "input": {"type": "object"},
+    "input_truncated": {"type": "boolean", "description": "It is too large to be here."},
+    "version": text("Hash of the task's files."),
+    "trace": {"type": "boolean"},
+    "priority": {"type": "integer"},
+    "source": {"type": "object", "description": "Who asked for it: kind, client, session_id, client_info."},
+    "attempts": {"type": "array", "items": {"type": "object"}},
+    "metadata": {"type": "object"},
+    "waiting_for": text("Why it does not run yet."),
+    "cancel_requested": text("The reason given with the cancel request."),
+    "idempotency_key": {"type": "string"},
+}
+
+LISTED_EXECUTION: JsonObject = {
+    "type": "object",
+    "properties": {
+        "execution_id": {"type": "string"},
+        "task_id": {"type": "string"},
+        "status": {"type": "string", "enum": STATUSES},
+        "duration_ms": _NULLABLE_NUMBER,
+        **TIMES,
+        "source": {"type": "object"},
+        "input": {"type": "object"},
+        "input_truncated": {"type": "boolean"},
+        "metadata": {"type": "object"},
+        "metadata_truncated": {"type": "boolean"},
+        "error_type": {"type": "string"},
+        "error_category": {"type": "string"},
+        "error_message": {"type": "string"},
+    },
+    "required": ["execution_id", "task_id", "status"],
+}
+
+LOG_ENTRY: JsonObject = {
+    "type": "object",
+    "properties": {
+        "timestamp": {"type": "string"},
+        "level": {"type": "string", "enum": list(LEVELS)},
+        "logger": {"type": "string"},
+        "message": text("The message; with count, what the repeated messages have in common."),
+        "count": integer("How many such records there are."),
+        "last_timestamp": {"type": "string"},
+        "example": text("The first of them."),
+        "context": {"type": "object"},
+        "context_text": text("The beginning of a large context."),
+        "error_info": {
+            "type": "object",
+            "properties": {
+                "type": {"type": "string"},
+                "message": {"type": "string"},
+                "stack_trace": {"type": "string"},
+            },
+        },
+    },
+    "required": ["timestamp", "level", "message"],
+}
+
+LOG_SUMMARY: JsonObject = {
+    "type": "object",
+    "description": "Over the whole log.",
+    "properties": {
+        "total": integer("Records there are."),
+        "counts": {"type": "object", "description": "Records by level.", "additionalProperties": {"type": "integer"}},
+        "shown": integer("Records that this answer shows."),
+        "first_error": {"type": "object", "description": "timestamp, type, message, logger, preceding records."},
+        "last": listed({"type": "string"}, "The newest records, where this page does not reach them."),
+        "incomplete": {"type": "boolean", "description": "Records were lost with the process that made them."},
+    },
+    "required": ["total", "counts", "shown"],
+}
+
+SPAN: JsonObject = {
+    "type": "object",
+    "properties": {
+        "span_id": {"type": "string"},
+        "name": {"type": "string"},
+        "start_time": {"type": "string"},
+        "offset_ms": {"type": "number"},
+        "duration_ms": {"type": "number"},
+        "self_ms": number("The part in which none of its children ran."),
+        "status": {"type": "string", "enum": ["ok", "error", "unset"]},
+        "status_message": {"type": "string"},
+        "attributes": {"type": "object"},
+        "children": listed({"type": "object"}, "Spans like this one."),
+        "omitted_children": integer("Children that are not shown; span_id shows them."),
+    },
+    "required": ["span_id", "name", "duration_ms", "status", "children"],
+}
+
+TRACE: JsonObject = {
+    "type": "object",
+    "properties": {
+        "spans": listed(SPAN, "The roots."),
+        "total_ms": {"type": "number"},
+        "total_spans": {"type": "integer"},
+        "shown_spans": {"type": "integer"},
+        "critical_path": listed({"type": "object"}, "What the end waited for: span_id, name, contribution_ms."),
+        "bottlenecks": listed({"type": "object"}, "Names by self time: name, count, self_ms, share."),
+    },
+    "required": ["spans", "critical_path", "bottlenecks"],
+}
+
+TASK: JsonObject = {
+    "type": "object",
+    "properties": {
+        "task_id": {"type": "string"},
+        "description": {"type": "string"},
+        "input": text("Its input in one line: name: type, ? for optional."),
+        "input_schema": {"type": "object"},
+        "output_schema": {"type": ["object", "null"]},
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "timeout_seconds": {"type": "number"},
+        "idempotent": {"type": "boolean"},
+    },
+    "required": ["task_id", "description", "input"],
+}
+
+HEALTH: dict[str, JsonObject] = {
+    "status": {"type": "string", "enum": ["ok", "degraded"]},
+    "version": {"type": "string"},
+    "problems": listed({"type": "string"}, "What is wrong, and what to do."),
+    "actors": listed({"type": "object"}, "Connected processes: name, liveness, queued_envelopes."),
+    "processes": listed({"type": "object"}, "name, pid, version, uptime_seconds, memory_bytes."),
+    "queue": {"type": ["object", "null"], "description": "queued, running, limit, slots, slots_busy."},
+    "executions": {"type": "object", "description": "Number by status."},
+    "stores": listed({"type": "object"}, "path, rows, bytes, schema_version."),
+    "counters": {"type": "object", "description": "Whatever was dropped, late, expired or refused."},
+    "tasks": {"type": ["integer", "null"]},
+    "broken_files": {"type": ["integer", "null"]},
+}
+
+CURSOR_OUT: JsonObject = {**_NULLABLE_TEXT, "description": "For the next page; null on the last."}
+STOPPED_BY: JsonObject = {"enum": ["cooperative", "term", "kill", None], "description": "What ended it."}
