@@ -6,7 +6,7 @@ without evaluating types; schemas are made when a child describes the file (`rat
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -120,7 +120,7 @@ _collected: ContextVar[list[TaskDefinition] | None] = ContextVar("ratchet_collec
 
 
 @contextmanager
-def collecting() -> Iterator[list[TaskDefinition]]:
+def collecting() -> Generator[list[TaskDefinition]]:
     """Collect the definitions made inside the block, in order, duplicates and shadowed ones included."""
     found: list[TaskDefinition] = []
     token = _collected.set(found)
@@ -162,10 +162,10 @@ def _description(function: Callable[..., Any], given: str | None) -> str:
 
 
 def _tags(function: Callable[..., Any], tags: Iterable[str]) -> tuple[str, ...]:
-    values: tuple[object, ...] = () if isinstance(tags, str) else tuple(tags)
-    if isinstance(tags, str) or not all(isinstance(tag, str) for tag in values):
+    values = () if isinstance(tags, str) else tuple(str(tag) for tag in tags)
+    if isinstance(tags, str):  # iterating over it would make a tag of every character
         raise TaskDefinitionError(f"task function {_name(function)}: tags must be a list of strings, not {tags!r}")
-    return tuple(str(tag) for tag in values)
+    return values
 
 
 def _timeout_seconds(function: Callable[..., Any], timeout: float | timedelta | None) -> float | None:

@@ -5,10 +5,13 @@ A context hands everything to a `Sink`: the child's, which sends it to the worke
 """
 
 import os
+import sys
 import time
 from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from ratchet.plain import text
 
 if TYPE_CHECKING:
     from ratchet.models import Level
@@ -80,7 +83,7 @@ class Span:
         self.status = "error"
         self.status_message = message
 
-    def __enter__(self) -> "Span":
+    def __enter__(self) -> Self:
         self._outer = _current.get()
         self.parent_id = self._outer.span_id if self._outer else self._root_id
         _current.set(self)
@@ -93,13 +96,23 @@ class Span:
         self.end_ns = time.time_ns()
         _current.set(self._outer)
         if error is not None:
-            self.fail(f"{type(error).__name__}: {error}")
+            self.fail(f"{type(error).__name__}: {text(error, 1024)}")
         elif self.status == "unset":
             self.status = "ok"
         self._sink.span(self)
 
 
 _current: ContextVar[Span | None] = ContextVar("ratchet_span", default=None)
+
+
+def current_span() -> Span | None:
+    """The innermost open span of this thread or coroutine."""
+    return _current.get()
+
+
+def resume_span(span: Span | None) -> None:
+    """Make a span the innermost open one here: for work that was handed over from elsewhere."""
+    _current.set(span)
 
 
 class Log:
@@ -110,29 +123,27 @@ class Log:
 
     def __call__(self, message: object, /, **context: Any) -> None:
         """Record at level info. Keyword arguments become the record's context."""
-        self._sink.log("info", "ctx", str(message), context)
+        self._sink.log("info", "ctx", text(message), context)
 
     def debug(self, message: object, /, **context: Any) -> None:
         """Record at level debug: kept only where the execution is traced."""
-        self._sink.log("debug", "ctx", str(message), context)
+        self._sink.log("debug", "ctx", text(message), context)
 
     def info(self, message: object, /, **context: Any) -> None:
         """Record at level info."""
-        self._sink.log("info", "ctx", str(message), context)
+        self._sink.log("info", "ctx", text(message), context)
 
     def warning(self, message: object, /, **context: Any) -> None:
         """Record at level warn."""
-        self._sink.log("warn", "ctx", str(message), context)
+        self._sink.log("warn", "ctx", text(message), context)
 
     def error(self, message: object, /, **context: Any) -> None:
         """Record at level error."""
-        self._sink.log("error", "ctx", str(message), context)
+        self._sink.log("error", "ctx", text(message), context)
 
     def exception(self, message: object, /, **context: Any) -> None:
         """Record at level error with the exception that is being handled."""
-        import sys
-
-        self._sink.log("error", "ctx", str(message), context, sys.exception())
+        self._sink.log("error", "ctx", text(message), context, sys.exception())
 
 
 class Context:

@@ -5,6 +5,7 @@ Strict where `ratchet.plain` is lossy: what a task returns is either delivered e
 
 import json
 import math
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from ratchet.errors import InvalidOutputError
@@ -25,6 +26,31 @@ def check_output(value: Any, bytes_max: int) -> int:
     if size > bytes_max:
         raise _too_large(f"{size} bytes of JSON", size, bytes_max)
     return size
+
+
+def refuse_huge(result: object, bytes_max: int) -> None:
+    """Look at the texts in the plain containers of a raw result, without copying anything.
+
+    Raises:
+        InvalidOutputError: They alone are more than `bytes_max`.
+    """
+    total = 0
+    seen: set[int] = set()
+    pending = [result]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, (str, bytes, bytearray)):
+            total += len(item)
+        elif isinstance(item, (dict, list, tuple)) and id(cast("object", item)) not in seen:
+            seen.add(id(cast("object", item)))
+            total += len(cast("list[object]", item))
+            pending.extend(_values(cast("dict[object, object] | Sequence[object]", item)))
+        if total > bytes_max:
+            raise _too_large(f"more than {total} bytes of JSON", total, bytes_max)
+
+
+def _values(container: "dict[object, object] | Sequence[object]") -> Iterable[object]:
+    return container.values() if isinstance(container, dict) else container
 
 
 def find_unserializable(value: object) -> str | None:

@@ -28,28 +28,26 @@ _GATE = re.compile(
     r"|hooks\.slack|sk-|[srp]k_(?:live|test)_|whsec_|eyj|pypi-|npm_|hf_"
 )
 
-_SHAPES = re.compile(
-    "|".join(
-        (
-            r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----END)[\s\S])*(?:-----END [A-Z0-9 ]{0,40}-----)?",
-            r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",  # AWS
-            r"\bAIza[0-9A-Za-z_-]{35}",  # Google
-            r"\bgh[pousr]_[A-Za-z0-9]{20,255}",
-            r"\bgithub_pat_[A-Za-z0-9_]{20,255}",
-            r"\bgl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|oas)-[A-Za-z0-9_.-]{16,255}",
-            r"\bxox[a-z](?:\.xox[a-z])?-[A-Za-z0-9-]{10,255}",
-            r"\bxapp-[A-Za-z0-9-]{10,255}",
-            r"\bhooks\.slack\.com/services/[A-Za-z0-9/_-]{10,255}",
-            r"\bsk-[A-Za-z0-9_-]{16,255}",  # OpenAI, Anthropic
-            r"\b[srp]k_(?:live|test)_[A-Za-z0-9]{10,255}",  # Stripe
-            r"\bwhsec_[A-Za-z0-9+/=]{16,255}",
-            r"\bpypi-[A-Za-z0-9_-]{16,255}",
-            r"\bnpm_[A-Za-z0-9]{30,255}",
-            r"\bhf_[A-Za-z0-9]{20,255}",
-            r"\beyJ[A-Za-z0-9_-]{6,8192}\.[A-Za-z0-9_-]{4,8192}\.[A-Za-z0-9_-]{0,8192}",  # JWT
-        )
-    )
+_CREDENTIALS = (
+    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----END)[\s\S])*(?:-----END [A-Z0-9 ]*-----)?",
+    r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",  # AWS
+    r"\bAIza[0-9A-Za-z_-]{35}",  # Google
+    r"\bgh[pousr]_[A-Za-z0-9]{20,255}",
+    r"\bgithub_pat_[A-Za-z0-9_]{20,255}",
+    r"\bgl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|oas)-[A-Za-z0-9_.-]{16,255}",
+    r"\bxox[a-z](?:\.xox[a-z])?-[A-Za-z0-9-]{10,255}",  # Slack
+    r"\bxapp-[A-Za-z0-9-]{10,255}",
+    r"\bhooks\.slack\.com/services/[A-Za-z0-9/_-]{10,255}",
+    r"\bsk-[A-Za-z0-9_-]{16,255}",  # OpenAI, Anthropic
+    r"\b[srp]k_(?:live|test)_[A-Za-z0-9]{10,255}",  # Stripe
+    r"\bwhsec_[A-Za-z0-9+/=]{16,255}",
+    r"\bpypi-[A-Za-z0-9_-]{16,255}",
+    r"\bnpm_[A-Za-z0-9]{30,255}",
+    r"\bhf_[A-Za-z0-9]{20,255}",
+    r"\beyJ[A-Za-z0-9_-]{6,8192}\.[A-Za-z0-9_-]{4,8192}\.[A-Za-z0-9_-]{0,8192}",  # JWT
 )
+_SHAPES = re.compile("|".join(_CREDENTIALS))
+
 # Quantifiers are possessive (`++`) where a hostile line could make backtracking quadratic. A pattern that meets
 # "[redacted]" where it expects a value takes it for one, so that redacting again changes nothing.
 _BETWEEN = r"""\\{0,8}+["']?+\s{0,8}+(?:=>|[:=])\s{0,8}+"""

@@ -7,18 +7,18 @@ pydantic keeps for itself (`schema`, `copy`, `_x`).
 import json
 import warnings
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError, create_model
-from pydantic.errors import PydanticSchemaGenerationError
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
 from pydantic.fields import FieldInfo
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, PydanticInvalidForJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from pydantic_core import CoreSchema, ErrorDetails, PydanticSerializationError
 
 from ratchet.authoring import TaskDefinition
 from ratchet.errors import InvalidInputError, InvalidOutputError, TaskDefinitionError
 from ratchet.models import JsonObject
-from ratchet.output import check_output, find_unserializable, format_path
+from ratchet.output import check_output, find_unserializable, format_path, refuse_huge
 from ratchet.plain import plain
 from ratchet.signature import EMPTY, Parameter, read_docstring
 
@@ -30,7 +30,7 @@ _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_na
 class _JsonSchema(GenerateJsonSchema):
     """Without the titles that only repeat names."""
 
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - the signature is pydantic's
+    def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
     def generate(self, schema: CoreSchema, mode: JsonSchemaMode = "validation") -> dict[str, Any]:
@@ -108,8 +108,7 @@ class Interface:
         Raises:
             InvalidOutputError: It does not fit the annotation, is not JSON, or is larger than `bytes_max`.
         """
-        if isinstance(result, (str, list, dict)):  # most outputs; a huge one is refused before anything copies it
-            _refuse_huge(result, bytes_max)
+        refuse_huge(result, bytes_max)  # before anything copies it
         try:
             value = self._output.validate_python(result) if self._annotated else result
             output = self._output.dump_python(value, mode="json", by_alias=True, warnings=False)
@@ -129,7 +128,7 @@ class Interface:
     def _invalid(self, error: ValidationError) -> InvalidInputError:
         problems = [self._problem(item) for item in error.errors(include_url=False, include_context=False)]
         summary = "; ".join(f"{item['path'] or 'input'}: {item['message']}" for item in problems[:5])
-        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""  # noqa: PLR2004 - as many as shown
+        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         return InvalidInputError(
             f"the input does not fit task {self._definition.task_id}: {summary}{more}", details={"problems": problems}
         )
@@ -155,22 +154,6 @@ class Interface:
         )
 
 
-def _refuse_huge(result: object, bytes_max: int) -> None:
-    try:
-        check_output(result, bytes_max) if isinstance(result, str) else _measure(result, bytes_max)
-    except InvalidOutputError as error:
-        if "bytes" in error.details:
-            raise
-
-
-def _measure(result: object, bytes_max: int) -> None:
-    """Only the sizes of the texts directly inside: deep structures are measured after they are dumped."""
-    items = cast("dict[object, object]", result).values() if isinstance(result, dict) else cast("list[object]", result)
-    total = sum(len(item) for item in items if isinstance(item, (str, bytes)))
-    if total > bytes_max:
-        check_output([item for item in items if isinstance(item, str)], bytes_max)
-
-
 def _field_name(index: int) -> str:
     return f"p{index}"
 
@@ -187,7 +170,7 @@ def _input_model(definition: TaskDefinition) -> type[BaseModel]:
 def _field(definition: TaskDefinition, parameter: Parameter, described: str | None) -> tuple[Any, Any]:
     annotation = Any if parameter.annotation is EMPTY else parameter.annotation
     if isinstance(annotation, str):
-        raise NameError(f"the annotation {annotation!r} of {parameter.name} cannot be evaluated")
+        raise _undefined(definition, f"parameter {parameter.name}", f"{annotation!r} cannot be evaluated")
     if isinstance(parameter.default, FieldInfo):
         raise TaskDefinitionError(
             f"task function {definition.name}: parameter {parameter.name} has Field(…) as its default, which breaks "
@@ -230,7 +213,7 @@ def _shown_default(parameter: Parameter) -> Any:
     return shown
 
 
-def _undefined(definition: TaskDefinition, what: str, error: Exception) -> TaskDefinitionError:
+def _undefined(definition: TaskDefinition, what: str, error: object) -> TaskDefinitionError:
     reason = str(error).partition("\n\nFor further information")[0]
     return TaskDefinitionError(
         f"task function {definition.name}: {what} cannot be made a JSON schema: {reason}",

@@ -1,4 +1,4 @@
-"""Which names have a secret beside them: `password`, `api_key`, `clientSecret`; not `tokens_used`, `next_page_token`."""
+"""Which names have a secret beside them: `password`, `api_key`, `clientSecret`; not `tokens_used` or `token_count`."""
 
 import re
 from functools import lru_cache
@@ -7,13 +7,18 @@ NAME_CHARACTERS = 64
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SECRET = frozenset(
-    "password passwords passwd pwd passphrase secret secrets token authorization cookie cookies credential credentials "
-    "apikey apikeys accesskey accountkey privatekey secretkey authtoken accesstoken refreshtoken sessiontoken".split()
+    (
+        *("password", "passwords", "passwd", "pwd", "passphrase", "secret", "secrets", "token", "authorization"),
+        *("cookie", "cookies", "credential", "credentials", "apikey", "apikeys", "accesskey", "accountkey"),
+        *("privatekey", "secretkey", "authtoken", "accesstoken", "refreshtoken", "sessiontoken"),
+    )
 )
-_KEY_OF = frozenset("api access account private secret signing encryption master shared ssh".split())
-_PAGING = frozenset("next page continuation sync pagination resume".split())
-_SUFFIXES = frozenset("value values hash string text plain raw base64 b64 id".split())
-_SUFFIXED = frozenset("password passwd pwd passphrase secret credential apikey".split())
+_KEY_OF = frozenset(
+    ("api", "access", "account", "private", "secret", "signing", "encryption", "master", "shared", "ssh")
+)
+_PAGING = frozenset(("next", "page", "continuation", "sync", "pagination", "resume"))
+_SUFFIXES = frozenset(("value", "values", "hash", "string", "text", "plain", "raw", "base64", "b64", "id"))
+_SUFFIXED = frozenset(("password", "passwd", "pwd", "passphrase", "secret", "credential", "apikey"))
 
 
 @lru_cache(maxsize=4096)

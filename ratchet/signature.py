@@ -151,7 +151,7 @@ def read_docstring(function: Callable[..., Any]) -> Docstring:
             description.append(line)
         elif section in ("Args", "Arguments", "Parameters", "Params"):
             entry = _ENTRY.match(line)
-            if entry and (not current or _indent(line) <= 4):  # noqa: PLR2004 - one level of the Google style
+            if entry and (not current or _indent(line) <= 4):
                 current = cast("str", entry[1])
                 parameters[current] = cast("str", entry[2]).strip()
             elif current and line.strip():

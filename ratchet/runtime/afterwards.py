@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 import threading
+import time
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ from ratchet.runtime.limits import data_bytes
 _THREAD_SECONDS = 0.1
 _DESCRIPTORS_MAX_SHARE = 0.5
 _MEMORY_MAX_SHARE = 0.5
-_KEPT_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGCHLD, signal.SIGPIPE)
+_KEPT_SIGNALS = (
+    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ),
+    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,12 @@ def end_leftovers() -> Leftovers:
 
 def _threads() -> list[str]:
     main = threading.main_thread()
+    deadline = time.monotonic() + _THREAD_SECONDS
     found: list[str] = []
     for thread in threading.enumerate():
         if thread is main:
             continue
-        thread.join(_THREAD_SECONDS)  # most are just ending: a pool that was shut down a moment ago
+        thread.join(max(0.0, deadline - time.monotonic()))  # most are just ending, like a pool's that was shut down
         if thread.is_alive():
             found.append(thread.name)
     return found

@@ -60,7 +60,7 @@ class Capture:
         filename: str,
         lineno: int,
         file: TextIO | None = None,
-        line: str | None = None,  # noqa: ARG002 - the signature is Python's
+        line: str | None = None,
     ) -> None:
         if file is not None:
             file.write(warnings.formatwarning(message, category, filename, lineno))
@@ -68,9 +68,7 @@ class Capture:
         context = {"category": category.__name__, "file": filename, "line": lineno}
         self._recorder.log("warn", "warnings", f"{category.__name__}: {text(message)}", context)
 
-    def _uncaught(
-        self, _kind: type[BaseException], error: BaseException, _trace: TracebackType | None
-    ) -> None:
+    def _uncaught(self, _kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
         self._recorder.log("error", "uncaught", f"uncaught {type(error).__name__}: {text(error)}", {}, error)
 
     def _uncaught_in_thread(self, args: threading.ExceptHookArgs) -> None:
@@ -99,11 +97,9 @@ class RecordHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """As logging's own, without the lock."""
-        kept = self.filter(record)
-        if isinstance(kept, logging.LogRecord):
-            record = kept
+        kept = cast("object", self.filter(record))
         if kept:
-            self.emit(record)
+            self.emit(kept if isinstance(kept, logging.LogRecord) else record)  # a filter may replace it since 3.12
         return bool(kept)
 
     def emit(self, record: logging.LogRecord) -> None:

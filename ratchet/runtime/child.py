@@ -15,11 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-
-
 from ratchet import process
 from ratchet.channel import Channel
 from ratchet.models import Category, Failure
+from ratchet.runtime import propagation
 from ratchet.runtime.afterwards import Baseline, end_leftovers
 from ratchet.runtime.capture import Capture
 from ratchet.runtime.execution import Execution, Outcome, find_task
@@ -70,7 +69,6 @@ def _prepare(setup: ChildSetup) -> Channel:
     os.set_inheritable(setup.channel_fd, False)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2):
         signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     faulthandler.enable(2)
     prefer_for_oom()
     limit_resources(setup.limits["memory_bytes"], setup.limits["file_bytes"], setup.limits["open_files"])
@@ -91,6 +89,7 @@ class Child:
         self._capture = Capture(self._recorder)
         self._file: LoadedFile | None = None
         self._interruptions.install()
+        propagation.install()
         self._capture.install()
         self._baseline = Baseline(limits["memory_bytes"], limits["open_files"])
 

@@ -41,7 +41,9 @@ class Outcome:
 def find_task(file: LoadedFile, order: RunOrder) -> LoadedTask | Failure:
     """The ordered task in a loaded file, or why it is not the one that was ordered."""
     if file.version != order.version:
-        message = f"{order.path} changed after version {order.version[:12]} was described; it is {file.version[:12]} now"
+        message = (
+            f"{order.path} changed after version {order.version[:12]} was described; it is {file.version[:12]} now"
+        )
         return Failure(category=Category.TASK_BROKEN, type="VersionChanged", message=message)
     if file.broken is not None:
         details = {"line": file.broken.line, "path": file.path}
@@ -62,9 +64,7 @@ def find_task(file: LoadedFile, order: RunOrder) -> LoadedTask | Failure:
 class Execution:
     """Runs one order; everything it says goes to the recorder."""
 
-    def __init__(
-        self, order: RunOrder, recorder: Recorder, interruptions: Interruptions, describer: Describer
-    ) -> None:
+    def __init__(self, order: RunOrder, recorder: Recorder, interruptions: Interruptions, describer: Describer) -> None:
         self._order = order
         self._recorder = recorder
         self._interruptions = interruptions
@@ -125,5 +125,3 @@ class Execution:
         except Exception as problem:  # noqa: BLE001 - memory may really be gone, or the exception be malicious
             message = f"the exception could not be described: {type(problem).__name__}"
             return Failure(category=Category.EXCEPTION, type=type(error).__name__, message=message)
-
-

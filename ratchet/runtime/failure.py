@@ -4,6 +4,7 @@ import builtins
 import errno
 import linecache
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from ratchet.plain import cut, text
 from ratchet.runtime.interruption import CpuTimeExceeded
 
 MODULE_PREFIX = "ratchet_task_"
+_PRIVATE_NAME = re.compile(rf"\b{MODULE_PREFIX}[0-9a-f]{{16}}\.")
 _CHAIN_MAX = 12
 _FRAMES_HEAD, _FRAMES_TAIL = 10, 40
 _MESSAGE_CHARACTERS_MAX = 8 * 1024
@@ -81,7 +83,7 @@ class Describer:
             lines = "".join(trimmed.format())
         except Exception as problem:  # noqa: BLE001 - the author's exception class may break its own formatting
             lines = f"{_type_name(error)}: {_message(error)}\n(no traceback: {type(problem).__name__})"
-        return text(lines)
+        return text(_PRIVATE_NAME.sub("", lines))
 
     def in_task(self, file: str) -> bool:
         """Whether a file is the author's."""
@@ -137,15 +139,13 @@ def _walk(error: BaseException) -> Iterator[tuple[BaseException, Relation | None
             continue
         seen.add(id(one))
         yield one, relation
-        following: list[tuple[BaseException, Relation | None]] = []
-        if one.__cause__ is not None:
-            following.append((one.__cause__, "cause"))
-        elif one.__context__ is not None and not one.__suppress_context__:
-            following.append((one.__context__, "context"))
         if isinstance(one, BaseExceptionGroup):
             members = cast("tuple[BaseException, ...]", one.exceptions)
-            queue += [(member, "member") for member in members]
-        queue[:0] = following
+            queue.extend((member, "member") for member in members)
+        if one.__cause__ is not None:
+            queue.insert(0, (one.__cause__, "cause"))
+        elif one.__context__ is not None and not one.__suppress_context__:
+            queue.insert(0, (one.__context__, "context"))
 
 
 def _trim(trace: TracebackType | None) -> TracebackType | None:

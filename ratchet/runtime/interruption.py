@@ -1,17 +1,20 @@
 """How a run is interrupted from outside: a cancel request (SIGUSR1) and the CPU-time limit (SIGXCPU).
 
 Python runs signal handlers in the main thread between two instructions, so a handler may raise anywhere in it. Two
-rules keep that harmless: nothing is raised unless a run is armed, and nothing while the main thread is shielded (it is
-in the middle of writing a frame); what came meanwhile is raised when the shield is left.
+rules keep that harmless: our own raise nothing unless a run is armed, and no handler, the author's included, runs while
+the main thread is shielded (it is in the middle of writing a frame); it runs when the shield is left.
 """
 
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, cast
 
 from ratchet.runtime.inbox import Inbox
+
+Handler = Callable[[int, FrameType | None], Any]
 
 
 class Cancelled(BaseException):
@@ -23,7 +26,7 @@ class CpuTimeExceeded(BaseException):
 
 
 class Interruptions:
-    """The state behind the signal handlers of a child.
+    """The state behind the signal handlers of a child. As a context manager it is the shield.
 
     Attributes:
         cancel_reason: Why the armed run was asked to stop; None where it was not.
@@ -35,27 +38,27 @@ class Interruptions:
         self._armed: str | None = None
         self._cancel: Callable[[], object] | None = None
         self._shields = 0
-        self._due: BaseException | None = None
+        self._due: deque[Callable[[], object]] = deque()
         self.cancel_reason: str | None = None
 
     def install(self) -> None:
-        """Take over the two signals."""
-        signal.signal(signal.SIGUSR1, self._on_cancel_signal)
-        signal.signal(signal.SIGXCPU, self._on_cpu_signal)
+        """Take over the two signals, and wrap every handler that is installed from now on."""
+        defer_handlers(self)
+        signal.signal(signal.SIGUSR1, lambda _number, _frame: self._look_for_cancel())
+        signal.signal(signal.SIGXCPU, lambda _number, _frame: self._cpu_time_is_up())
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def arm(self, execution_id: str) -> None:
         """From now on signals concern this execution; a cancel that already waits takes effect at once."""
         self.cancel_reason = None
-        self._due = None
         self._cancel = None
         self._armed = execution_id
         self._look_for_cancel()
 
     def disarm(self) -> None:
-        """From now on signals do nothing."""
+        """From now on our signals do nothing."""
         self._armed = None
         self._cancel = None
-        self._due = None
 
     def cancel_with(self, cancel: Callable[[], object] | None) -> None:
         """How to cancel what runs now instead of raising `Cancelled` in it. None: raise again."""
@@ -63,8 +66,15 @@ class Interruptions:
         if cancel is not None and self.cancel_reason is not None:
             cancel()
 
+    def when_unshielded(self, action: Callable[[], object]) -> None:
+        """Do it now, or when the main thread has left its shield. Called by signal handlers."""
+        if self._shields:
+            self._due.append(action)
+        else:
+            action()
+
     def __enter__(self) -> None:
-        """Shield the main thread; in other threads nothing is ever raised."""
+        """Shield the main thread; other threads run no signal handlers."""
         if threading.get_ident() == self._main:
             self._shields += 1
 
@@ -74,35 +84,58 @@ class Interruptions:
         if threading.get_ident() != self._main:
             return
         self._shields -= 1
-        if self._shields == 0 and self._due is not None:
-            due, self._due = self._due, None
-            raise due
-
-    def _on_cancel_signal(self, _number: int, _frame: FrameType | None) -> None:
-        if self._armed is not None:
-            self._look_for_cancel()
+        while self._due and not self._shields:
+            self._due.popleft()()
 
     def _look_for_cancel(self) -> None:
+        """Between runs the loop of the child reads the channel itself, and a cancel comes too late."""
+        if self._armed is None:
+            return
         for body in self._inbox.cancels():
-            if self._concerns_armed(body) and self.cancel_reason is None:
+            if body.get("execution_id") in (None, self._armed) and self.cancel_reason is None:
                 self.cancel_reason = str(body.get("reason") or "")
-                self._interrupt(Cancelled(self.cancel_reason))
+                self._interrupt()
 
-    def _concerns_armed(self, body: dict[str, Any]) -> bool:
-        return body.get("execution_id") in (None, self._armed)
-
-    def _on_cpu_signal(self, _number: int, _frame: FrameType | None) -> None:
-        if self._armed is not None:
-            self._raise(CpuTimeExceeded("the CPU time of this execution is used up"))
-
-    def _interrupt(self, error: Cancelled) -> None:
+    def _interrupt(self) -> None:
         if self._cancel is not None:
             self._cancel()
-        else:
-            self._raise(error)
+        elif self._armed is not None:
+            raise Cancelled(self.cancel_reason)
 
-    def _raise(self, error: BaseException) -> None:
-        if self._shields:
-            self._due = error
-        else:
-            raise error
+    def _cpu_time_is_up(self) -> None:
+        if self._armed is not None:
+            raise CpuTimeExceeded("the CPU time of this execution is used up")
+
+
+class Deferred:
+    """A signal handler that waits for the shield."""
+
+    def __init__(self, interruptions: Interruptions, handler: Handler) -> None:
+        self._interruptions = interruptions
+        self.handler = handler
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Handle the signal, now or a little later."""
+        self._interruptions.when_unshielded(lambda: self.handler(number, frame))
+
+
+def defer_handlers(interruptions: Interruptions) -> None:
+    """Replace `signal.signal` and `signal.getsignal` by ones that wrap handlers and show them unwrapped.
+
+    Without this a task's own handler that raises, as the usual ones for SIGALRM do, could cut a frame in two.
+    """
+    set_handler, get_handler = signal.signal, signal.getsignal
+
+    def unwrapped(handler: Any) -> Any:
+        return cast("object", handler.handler) if isinstance(handler, Deferred) else handler
+
+    def wrapping_signal(number: int, handler: Any, /) -> Any:
+        if callable(handler) and not isinstance(handler, (int, Deferred)):  # SIG_DFL and SIG_IGN are callable integers
+            handler = Deferred(interruptions, cast("Handler", handler))
+        return unwrapped(set_handler(number, handler))
+
+    def unwrapping_getsignal(number: int, /) -> Any:
+        return unwrapped(get_handler(number))
+
+    signal.signal = wrapping_signal
+    signal.getsignal = unwrapping_getsignal

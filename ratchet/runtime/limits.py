@@ -1,4 +1,4 @@
-"""Resource limits of a child, by setrlimit. Where the system has no such limit (macOS: RLIMIT_DATA), it stays unlimited."""
+"""Resource limits of a child, by setrlimit. Where a system lacks one (macOS: RLIMIT_DATA), it stays unlimited."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""Loads a task file, or says what is wrong with it. Nothing an author writes at module level can end the child's loop."""
+"""Loads a task file, or says what is wrong with it. Nothing that an author writes at module level ends the child."""
 
 import hashlib
 import linecache
@@ -150,5 +150,3 @@ def _lines(describer: Describer, error: BaseException, path: str | None = None) 
         if file == path or (path is None and describer.in_task(file)):
             found.append(line)
     return found
-
-

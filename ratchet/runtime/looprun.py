@@ -20,13 +20,15 @@ def run_coroutine(
     loop = asyncio.new_event_loop()
     threads = ThreadPoolExecutor(_THREADS_MAX, thread_name_prefix="asyncio")
     loop.set_default_executor(threads)
+    asyncio.set_event_loop(loop)
+    main = loop.create_task(coroutine)
     try:
-        asyncio.set_event_loop(loop)
-        main = loop.create_task(coroutine)
         cancel_with(lambda: loop.call_soon_threadsafe(main.cancel))
         return loop.run_until_complete(main)
     finally:
         cancel_with(None)
+        if main.done() and not main.cancelled():
+            main.exception()  # it is raised already where it ended the loop: asyncio need not complain
         threads.shutdown(wait=False, cancel_futures=True)
         _close(loop)
 

@@ -1,4 +1,4 @@
-"""The `Sink` of a child: makes records of what is said during a run and sends them. Between runs it drops everything."""
+"""The `Sink` of a child: makes records of what is said in a run and sends them. Between runs it drops everything."""
 
 import time
 from typing import Any

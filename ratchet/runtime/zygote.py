@@ -132,7 +132,7 @@ class Zygote:
             pid = -1
         if pid == 0:
             self._forget()
-            return child_process.ChildSetup(parent, *fds, limits)
+            return child_process.ChildSetup(parent, fds[0], fds[1], fds[2], limits)
         for fd in fds:
             os.close(fd)
         if pid > 0:

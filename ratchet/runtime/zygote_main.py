@@ -15,7 +15,9 @@ EXIT_CONFIG = 78
 def load_ratchet() -> None:
     """Make `ratchet` importable from its path, without its parent on sys.path."""
     spec = importlib.util.spec_from_file_location(
-        "ratchet", os.path.join(_PACKAGE, "__init__.py"), submodule_search_locations=[_PACKAGE]  # noqa: PTH118
+        "ratchet",
+        f"{_PACKAGE}/__init__.py",
+        submodule_search_locations=[_PACKAGE],
     )
     if spec is None or spec.loader is None:
         raise ImportError(f"no ratchet package at {_PACKAGE}")

@@ -1,0 +1,115 @@
+"""For authors: test a task without Ratchet running.
+
+`RecordingContext` is a context that remembers; `run_task` calls a task the way Ratchet does, with its input and output
+checked. A task that needs neither is an ordinary function: call it.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ratchet.authoring import definition_of
+from ratchet.context import Context, Span
+from ratchet.models import JsonObject, Level
+from ratchet.schema import Interface
+
+OUTPUT_BYTES_MAX = 4 * 1024 * 1024  # the default of limits.output_bytes
+
+__all__ = ["ProgressUpdate", "RecordedLog", "RecordingContext", "run_task"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedLog:
+    """What one `ctx.log` call said."""
+
+    level: Level
+    message: str
+    context: dict[str, Any] = field(default_factory=dict[str, Any])
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressUpdate:
+    """What one `ctx.progress` call said."""
+
+    current: float
+    total: float | None = None
+    message: str | None = None
+
+
+class _Memory:
+    """A sink that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.logs: list[RecordedLog] = []
+        self.spans: list[Span] = []
+        self.progress_updates: list[ProgressUpdate] = []
+
+    def log(
+        self,
+        level: Level,
+        logger: str,
+        message: str,
+        context: dict[str, Any],
+        error: BaseException | None = None,
+    ) -> None:
+        self.logs.append(RecordedLog(level, message, context, error))
+
+    def progress(self, current: float, total: float | None, message: str | None) -> None:
+        self.progress_updates.append(ProgressUpdate(current, total, message))
+
+    def span(self, span: Span) -> None:
+        self.spans.append(span)
+
+
+class RecordingContext(Context):
+    """A context for tests: `ctx = RecordingContext(); my_task(ctx, rows=3); assert ctx.logs[0].message == "done"`.
+
+    Attributes:
+        logs: What was logged, in order.
+        spans: Spans that have ended, in the order they ended; `parent_id` is the `span_id` of the one around it.
+        progress_updates: What was said about progress, in order.
+    """
+
+    def __init__(self, *, execution_id: str = "test", attempt: int = 1, task_id: str = "test") -> None:
+        memory = _Memory()
+        super().__init__(memory, execution_id=execution_id, attempt=attempt, task_id=task_id)
+        self.logs = memory.logs
+        self.spans = memory.spans
+        self.progress_updates = memory.progress_updates
+
+
+def run_task(
+    function: Callable[..., Any],
+    input: JsonObject | None = None,  # noqa: A002 - what Ratchet calls it everywhere
+    *,
+    context: Context | None = None,
+    output_bytes: int = OUTPUT_BYTES_MAX,
+) -> Any:
+    """Run a task as Ratchet does: the input is validated by the task's types, the output made JSON and checked.
+
+    Asynchronous tasks run in an event loop of their own; in a test that has one, await the function itself.
+
+    Args:
+        function: A function decorated with `@task`.
+        input: The input object, as JSON types.
+        context: Given to a task that wants one; default: a new `RecordingContext`.
+        output_bytes: The largest output that is taken.
+
+    Returns:
+        The output as JSON types.
+
+    Raises:
+        TaskDefinitionError: It is no task, or its types have no JSON schema.
+        InvalidInputError: The input does not fit; `details["problems"]` says where.
+        InvalidOutputError: The output does not fit the return annotation, or is not JSON.
+    """
+    definition = definition_of(function)
+    interface = Interface(definition)
+    bound = interface.bind(input or {}, context or RecordingContext(task_id=definition.task_id))
+    result = function(*bound.args, **bound.kwargs)
+    if inspect.iscoroutine(result):
+        result = asyncio.run(result)
+    return interface.dump(result, output_bytes)
