@@ -17,7 +17,7 @@ from ratchet.stores.database import Database
 from ratchet.stores.group_commit import SqlValue, Statement
 
 LIMIT_MAX = 10_000
-_BYTES_MAX = 3 * 1024 * 1024  # of text: a trace is only of use whole, so a page of it may be a large one
+_BYTES_MAX = 4 * 1024 * 1024  # a trace is only of use whole, so a page of it may be as large as a message allows
 
 _FIELDS = (
     *("attempt", "sequence", "span_id", "parent_id", "name", "kind", "start_ns", "end_ns", "status"),

@@ -81,7 +81,7 @@ async def test_a_trace_of_huge_attributes_is_cut_short_and_says_so(store: TraceS
 
     page = await read(store)
 
-    assert len(page.spans) == 6
+    assert len(page.spans) == 8
     assert page.total == 10
 
 
