@@ -13,13 +13,10 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from ratchet.channel import encode
-from ratchet.errors import NotRunningError, RefusedError, UnavailableError
+from ratchet.errors import NotRunningError, UnavailableError
 from ratchet.messages import Procedure
 from ratchet.models import JsonObject, Model
 from ratchet.project import Project
-from ratchet.supervision import election
-from ratchet.version import VERSION
 
 # What is imported inside functions is what costs: commands that need no connection start without it.
 if TYPE_CHECKING:
@@ -116,17 +113,14 @@ async def connect(project: Project, *, welcome_seconds: float = WELCOME_SECONDS)
     """
     from ratchet.supervision.client import SupervisorClient
 
-    with SupervisorClient.connect(project) as supervisor:
+    with SupervisorClient(project) as supervisor:
         status = supervisor.status()
-    _require_own_version(status)
-    watched = _watch(project)
-    gone = asyncio.create_task(_until_closed(watched))
-    try:
-        async with _linked(project, welcome_seconds) as link:
-            yield Client(link, gone, project, status)
-    finally:
-        gone.cancel()
-        watched.close()
+        gone = asyncio.create_task(_until_closed(supervisor.socket))
+        try:
+            async with _linked(project, welcome_seconds) as link:
+                yield Client(link, gone, project, status)
+        finally:
+            gone.cancel()
 
 
 @asynccontextmanager
@@ -171,26 +165,8 @@ async def _welcomed(link: "Link", running: "asyncio.Task[None]", project: Projec
         welcome.cancel()
 
 
-def _require_own_version(status: "SupervisorStatus") -> None:
-    if status.version != VERSION:
-        raise RefusedError(
-            f"the supervisor of {status.project} is version {status.version}, this command is version {VERSION}: run "
-            "`ratchet down` and `ratchet up`, or call the `ratchet` of that version"
-        )
-
-
-def _watch(project: Project) -> socket.socket:
-    """A connection that does nothing but end with the supervisor."""
-    watched = election.connect(project)
-    if watched is None:
-        raise NotRunningError(f"the supervisor of {project.folder} has just stopped; start it with `ratchet up`")
-    # Whoever says nothing is hung up on; a status may be asked for by anybody.
-    watched.sendall(encode("status", {}))
-    watched.setblocking(False)
-    return watched
-
-
 async def _until_closed(watched: socket.socket) -> None:
+    watched.setblocking(False)
     loop = asyncio.get_running_loop()
     with suppress(ConnectionResetError):  # an end like any other
         while await loop.sock_recv(watched, _READ_BYTES):

@@ -12,7 +12,7 @@ from ratchet.cli.options import ConfigOption, DataDirOption, JsonOption, scope
 from ratchet.cli.render import Block, Piece, line
 from ratchet.errors import ProjectError
 
-# Where each file of the starter goes; the folder `starter` holds them as they are written.
+# The folder `starter` holds each of them as it is written, with `.template` behind its name: they are nobody's modules.
 FILES = ("ratchet.yaml", "tasks/hello.py", "tests/test_hello.py", "pytest.ini")
 
 
@@ -59,7 +59,7 @@ def create(folder: Path) -> list[Path]:
 
 
 def _starter(name: str) -> Traversable:
-    return files("ratchet.cli").joinpath("starter", *name.split("/"))
+    return files("ratchet.cli").joinpath("starter", *f"{name}.template".split("/"))
 
 
 def _next_steps(folder: Path, created: list[Path]) -> list[Block]:

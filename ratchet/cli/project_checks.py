@@ -117,7 +117,7 @@ def check_port(config: Config, running: SupervisorStatus | None) -> Check:
 
 def _supervisor(project: Project) -> tuple[Check, SupervisorStatus | None]:
     try:
-        with SupervisorClient.connect(project) as client:
+        with SupervisorClient(project) as client:
             found = client.status()
     except NotRunningError:
         return Check("supervisor", "skipped", "none runs", "start it with `ratchet up`"), None

@@ -3,17 +3,17 @@
 import asyncio
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from ipc.errors import IpcError
-from ratchet.cli import arguments
 from ratchet.cli.connection import connect
 from ratchet.cli.options import ConfigOption, DataDirOption, JsonOption, Scope, scope
 from ratchet.cli.render import Piece, line
 from ratchet.errors import RatchetError
 from ratchet.messages import GET_HEALTH, Empty, Health
+from ratchet.models import JsonObject
 
 if TYPE_CHECKING:
     from ratchet.supervision.status import SupervisorStatus
@@ -50,7 +50,7 @@ def status(
     from ratchet.cli.status_view import status_blocks
     from ratchet.supervision.client import SupervisorClient
 
-    with SupervisorClient.connect(here.project) as client:
+    with SupervisorClient(here.project) as client:
         found = client.status()
     health = asyncio.run(_health(here))
     if here.as_json:
@@ -63,9 +63,6 @@ def status(
 
 def down(
     ctx: typer.Context,
-    timeout: Annotated[
-        str, typer.Option("--timeout", metavar="TIME", help="Wait at most this long for it to be gone; it ends anyway.")
-    ] = "10m",
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -75,15 +72,17 @@ def down(
     What runs gets its grace to finish.
     """
     here = scope(ctx, config, data_dir, as_json=as_json)
-    seconds = arguments.seconds(timeout, option="--timeout")
     from ratchet.supervision.client import SupervisorClient
 
-    with SupervisorClient.connect(here.project) as client:
-        client.down(timeout_seconds=seconds, on_progress=lambda names: _note_draining(here, names))
+    with SupervisorClient(here.project) as client:
+        pid = client.request_down()
+        for kind, body in client.messages():
+            if kind == "draining":
+                _note_draining(here, body)
     if here.as_json:
-        here.terminal.show_json({"stopped": True})
+        here.terminal.show_json({"stopped": True, "pid": pid})
     else:
-        here.terminal.show([line("the supervisor has stopped")])
+        here.terminal.show([line(f"the supervisor (pid {pid}) has stopped")])
 
 
 def note_other_configuration(here: Scope, found: "SupervisorStatus") -> None:
@@ -114,6 +113,7 @@ def _become(module: list[str]) -> NoReturn:
     os.execv(sys.executable, [sys.executable, "-P", "-m", *module])  # noqa: S606 - no shell is wanted
 
 
-def _note_draining(here: Scope, names: list[str]) -> None:
+def _note_draining(here: Scope, body: JsonObject) -> None:
+    names = body.get("waiting_for")
     if names and not here.as_json:
         here.terminal.note(f"waiting for {', '.join(names)}", "dim")
