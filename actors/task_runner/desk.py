@@ -173,7 +173,7 @@ class Desk:
             seconds = min(seconds, left)
         if seconds <= 0 or live.execution.status.terminal:
             return self._view(live.execution)
-        told: JsonObject | None = None
+        told = _progress(live.execution)
         async for execution in live.changes(seconds):
             news = _progress(execution)
             if news != told and not execution.status.terminal:

@@ -31,6 +31,7 @@ LEASE_SECONDS = 30.0
 _ORDER_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _REFUSED_SECONDS = 0.2  # a worker that refused gets nothing for this long
+_OUTDATED_MAX = 3  # attempts of one execution that may find another version than was ordered
 _STORE_RETRY_SECONDS = 1.0
 _REPLACED_SECONDS = 1.0  # an exit report, which knows the cause, gets this head start over the mere replacement
 
@@ -205,7 +206,8 @@ class Dispatcher:
                     "telemetry": body.telemetry,
                 }
             )
-        effect = await self._ledger.apply(live, Ended(body.fence, body.failure), attempt=attempt, output=body.output)
+        event = Undelivered(body.fence) if _outdated(body) else Ended(body.fence, body.failure)
+        effect = await self._ledger.apply(live, event, attempt=attempt, output=body.output)
         self._follow(live, effect)
 
     def progress(self, body: AttemptProgress) -> None:
@@ -326,3 +328,8 @@ class Dispatcher:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _outdated(body: AttemptReport) -> bool:
+    """Whether nothing ran because the file changed after it was described: the next attempt gets the new version."""
+    return body.failure is not None and body.failure.type == "VersionChanged" and body.fence <= _OUTDATED_MAX

@@ -36,7 +36,7 @@ from ratchet.redaction import Redactor
 log = structlog.stdlib.get_logger("worker")
 
 _RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
-_ZYGOTE_RETRY_SECONDS = (0.0, 0.2, 1.0, 5.0)
+_ZYGOTE_RETRY_SECONDS = (0.0, 0.1, 0.2, 0.5, 1.0)
 _STOP_MARGIN_SECONDS = 3.0  # of the drain's time, kept for the kill ladder and the last reports
 
 

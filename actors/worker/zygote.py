@@ -119,7 +119,8 @@ class Zygote:
                 await self._ready
         except (TimeoutError, ConnectionError) as error:
             self.kill()
-            said = "\n".join(self._stderr) or "it said nothing"
+            end = await self.gone
+            said = "\n".join(end.last_lines) or f"it ended with {end.signal_name or end.exit_code} and said nothing"
             raise UnavailableError(
                 f"tasks cannot run: the interpreter {self._python} (tasks.python) did not start the child runtime, "
                 f"which needs pydantic and msgpack there: {said}"
