@@ -26,6 +26,7 @@ from ipc.errors import (
 
 RESEND_SECONDS_MIN = 0.02
 RESEND_SECONDS_MAX = 0.5
+OUTSTANDING_MAX = 8192
 CALL_SECONDS_MAX = 10 * 365 * 86_400.0
 
 log = structlog.stdlib.get_logger("ipc.calls")
@@ -130,7 +131,8 @@ class Calls:
         """Begin a call; it is sent now, or as soon as there is a session.
 
         Raises:
-            BusyError: The link's own queue is full.
+            BusyError: Too many calls are outstanding, or the link's own queue is full.
+            MalformedError: The name of the method is too long.
             TooLargeError: The body exceeds `BODY_BYTES_MAX`.
             UnreachableError: The link is closed.
         """
@@ -140,6 +142,8 @@ class Calls:
             raise MalformedError(f"{method!r:.80}: a method has at most {METHOD_CHARS_MAX} characters")
         if self._closed:
             raise UnreachableError(f"{method} on {target}: the link of {self._name} is closed")
+        if len(self._calls) >= OUTSTANDING_MAX:
+            raise BusyError(f"{method} on {target}: {OUTSTANDING_MAX} calls are outstanding already; try again later")
         self._minted += 1
         call = Call(
             self._key_prefix + self._minted.to_bytes(8, "big"),

@@ -21,6 +21,7 @@ from ipc.handshake import Hello, Welcome, choose_version, decode_hello, encode_w
 from ipc.link import Link
 from ipc.liveness import Liveness, liveness
 from ipc.local import LocalTransport
+from ipc.peer import Peer
 from ipc.serving import Handler
 from ipc.transport import HubTransport
 
@@ -29,58 +30,9 @@ PROBE_SECONDS = 1.5  # a peer this silent is pinged, which shows at once whether
 PROBE_AGAIN_SECONDS = 0.05
 ACCESS_MEMO_MAX = 4096
 
+__all__ = ["Hub", "Peer"]
+
 log = structlog.stdlib.get_logger("ipc.hub")
-
-
-class Peer:
-    """One session of one link; a restarted or reconnected link is another peer.
-
-    Attributes:
-        name: `role[:instance]`.
-        role: The name without its instance.
-        incarnation: Of the link's process.
-        connected_at: When it said hello (the hub's clock).
-        last_seen: When anything came from it (the hub's clock).
-        liveness: Judged twice a second.
-    """
-
-    __slots__ = (
-        "_queued",
-        "connected_at",
-        "deliver",
-        "incarnation",
-        "last_seen",
-        "liveness",
-        "name",
-        "role",
-        "route",
-        "session",
-    )
-
-    def __init__(
-        self,
-        hello: Hello,
-        route: bytes,
-        *,
-        now: float,
-        deliver: Callable[[Envelope], None],
-        queued: Callable[[bytes], int],
-    ) -> None:
-        self.name = hello.name
-        self.role = role_of(hello.name)
-        self.incarnation = hello.incarnation
-        self.session = hello.session
-        self.route = route
-        self.connected_at = now
-        self.last_seen = now
-        self.liveness = Liveness.ALIVE
-        self.deliver = deliver
-        self._queued = queued
-
-    @property
-    def queued(self) -> int:
-        """Envelopes that wait for it."""
-        return self._queued(self.route)
 
 
 class Hub:
@@ -204,13 +156,14 @@ class Hub:
 
     def _receive(self, route: bytes, envelopes: list[Envelope]) -> None:
         now = self._clock()
+        strange = False
         for envelope in envelopes:
             peer = self._routes.get(route)
             if envelope.kind is Kind.HELLO:
                 self._on_hello(route, envelope, peer)
             elif peer is None:
-                self._stranger(route)
-                return
+                self._stranger(route, told=strange)
+                strange = True
             else:
                 peer.last_seen = now
                 self._switch(peer, envelope)
@@ -327,9 +280,10 @@ class Hub:
     def _session_error(self, error: IpcError) -> Envelope:
         return Envelope(Kind.ERROR, b"", self.name, "", body=encode_error(error, own=True))
 
-    def _stranger(self, route: bytes) -> None:
+    def _stranger(self, route: bytes, *, told: bool) -> None:
         self.counters["strangers"] += 1
-        self._transport.answer(route, self._session_error(UnknownPeerError("say hello first")))
+        if not told:
+            self._transport.answer(route, self._session_error(UnknownPeerError("say hello first")))
 
     def _on_ping(self, peer: Peer, _envelope: Envelope) -> None:
         body = encode_welcome(Welcome(1, self.incarnation, peer.session))

@@ -31,6 +31,7 @@ __all__ = ["Handler", "Link", "Request"]
 
 HELLO_SECONDS_MIN = 0.02
 HELLO_SECONDS_MAX = 0.5
+HELLO_BYTES_MAX = 1024 * 1024
 UNANSWERED_SECONDS = 2.0  # a connection on which no hello is answered for this long is made anew
 PAUSE_SECONDS = 1.0  # a timer that is this late means that this process itself stood still
 
@@ -235,9 +236,11 @@ class Link:
         self._calls.offline()
 
     def _say_hello(self) -> None:
-        hello = Hello(
-            PROTOCOL_VERSION_MIN, PROTOCOL_VERSION, self.name, self.incarnation, self._session, self._hello_body()
-        )
+        body = self._hello_body()
+        if len(body) > HELLO_BYTES_MAX:
+            self._refused(TooLargeError(f"a hello of {len(body)} bytes; {HELLO_BYTES_MAX} are allowed"))
+            return
+        hello = Hello(PROTOCOL_VERSION_MIN, PROTOCOL_VERSION, self.name, self.incarnation, self._session, body)
         self._send_quietly(Envelope(Kind.HELLO, b"", self.name, "", body=encode_hello(hello)))
         self._again_in(self._hello_seconds)
         self._hello_seconds = min(2 * self._hello_seconds, HELLO_SECONDS_MAX)
@@ -269,7 +272,7 @@ class Link:
             self._transport.reset(identity(self.name, self.incarnation, self._resets))
             return None
         self._say_hello()
-        return self._due_at
+        return None
 
     def _on_welcomed(self, envelope: Envelope) -> None:
         try:
@@ -313,8 +316,8 @@ class Link:
         self._refused(error)
 
     def _refused(self, error: IpcError) -> None:
-        """The hub will not have this link, now or later: `run` ends with the reason."""
-        log.error("the hub refuses this link", name=self.name, code=error.code, error=error.message)
+        """There will be no session, now or later: `run` ends with the reason."""
+        log.error("this link ends", name=self.name, code=error.code, error=error.message)
         self._alarm.cancel()
         self._lose_session()
         if self._ended is not None and not self._ended.done():

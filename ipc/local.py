@@ -1,4 +1,4 @@
-"""The transport between a hub and the link of its own process: no socket, no encoding, no queue."""
+"""The transport between a hub and the link of its own process: no socket, no encoding."""
 
 import asyncio
 from collections import Counter
@@ -8,15 +8,17 @@ from ipc.envelope import Envelope
 
 
 class LocalTransport:
-    """A `LinkTransport`. What the link sends reaches the hub in the same call.
+    """A `LinkTransport`. What either side sends reaches the other in the same call.
 
-    What the hub sends reaches the link in the next turn of the loop: the link may be in the middle of something.
+    Except what the hub answers while the link is sending: that waits for the next turn of the loop, since the link is
+    in the middle of something.
     """
 
     def __init__(self, to_hub: Callable[[Envelope], None]) -> None:
         self._to_hub = to_hub
         self._receive: Callable[[list[Envelope]], None] | None = None
         self._connected: Callable[[bool], None] | None = None
+        self._sending = False
         self._inbox: list[Envelope] = []
 
     def open(
@@ -34,11 +36,20 @@ class LocalTransport:
 
     def send(self, envelope: Envelope) -> None:
         """Hand over to the hub."""
-        if self._receive is not None:
+        if self._receive is None:
+            return
+        nested, self._sending = self._sending, True
+        try:
             self._to_hub(envelope)
+        finally:
+            self._sending = nested
 
     def deliver(self, envelope: Envelope) -> None:
-        """Hand over to the link, with whatever else comes in this turn of the loop."""
+        """Hand over to the link, in order."""
+        if not self._sending and not self._inbox:
+            if self._receive is not None:
+                self._receive([envelope])
+            return
         if not self._inbox:
             asyncio.get_running_loop().call_soon(self._drain)
         self._inbox.append(envelope)

@@ -64,6 +64,7 @@ class MemoryHubTransport:
     def __init__(self, network: MemoryNetwork) -> None:
         self._network = network
         self._open = False
+        self._sender = Sender(self._transmit, lost=self._on_lost, after_send=_nothing)
 
     def open(
         self,
@@ -76,7 +77,7 @@ class MemoryHubTransport:
         """Become the network's hub."""
         self._receive = receive
         self._counters = counters
-        self._sender = Sender(self._transmit, lost=lost, after_tick=_nothing)
+        self._lost = lost
         self._disconnected = disconnected
         self._open = True
         self._network.hub = self
@@ -127,6 +128,9 @@ class MemoryHubTransport:
         if self._open:
             self._disconnected()
 
+    def _on_lost(self, route: bytes, envelopes: list[Envelope]) -> None:
+        self._lost(route, envelopes)
+
     def _transmit(self, route: bytes, frame: bytes) -> Outcome:
         link = self._network.links.get(route)
         if link is None or not self._open:
@@ -142,7 +146,9 @@ class MemoryLinkTransport:
         self._identity = b""
         self._inbox: deque[bytes] = deque()
         self._open = False
+        self._up = False
         self._pumping = False
+        self._sender = Sender(self._transmit, lost=_lose, after_send=_nothing)
 
     def open(
         self,
@@ -156,7 +162,6 @@ class MemoryLinkTransport:
         self._receive = receive
         self._connected = connected
         self._counters = counters
-        self._sender = Sender(self._transmit, lost=_lose, after_tick=_nothing)
         self._join(identity)
 
     def send(self, envelope: Envelope) -> None:
@@ -209,15 +214,19 @@ class MemoryLinkTransport:
             self.plug(connected=True)
 
     def _leave(self) -> None:
-        self._open = False
+        self._open = self._up = False
         self._inbox.clear()
         self._network.links.pop(self._identity, None)
         if self._network.hub is not None:
             asyncio.get_running_loop().call_soon(self._network.hub.unplugged)
 
     def _tell(self, connected: bool) -> None:
-        if self._open:
-            self._connected(connected)
+        if not self._open:
+            return
+        self._up = connected
+        self._connected(connected)
+        if connected:
+            self._sender.retry()
 
     def _read(self) -> None:
         self._pumping = False
@@ -228,7 +237,7 @@ class MemoryLinkTransport:
 
     def _transmit(self, _route: bytes, frame: bytes) -> Outcome:
         hub = self._network.hub
-        if hub is None or not self._open:
+        if hub is None or not self._open or not self._up:
             return Outcome.FULL
         if not self._network.drop(self._identity, frame):
             asyncio.get_running_loop().call_soon(hub.arrive, self._identity, frame)

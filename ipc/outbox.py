@@ -54,20 +54,18 @@ class Outbox:
     def take(self) -> list[Envelope]:
         """Remove and return what goes into the next frame: not empty unless the queue is."""
         batch: list[Envelope] = []
-        size = 0
-        while self._control and len(batch) < BATCH_ENVELOPES_MAX:
-            envelope = self._control.popleft()
-            size += envelope.payload_bytes
-            batch.append(envelope)
-        while self._data and len(batch) < BATCH_ENVELOPES_MAX:
-            place, envelope = self._data.popitem(last=False)
-            if batch and size + envelope.payload_bytes > FRAME_BYTES_GOAL:
-                self._data[place] = envelope
-                self._data.move_to_end(place, last=False)
+        room = FRAME_BYTES_GOAL
+        while self and len(batch) < BATCH_ENVELOPES_MAX:
+            first = self._control[0] if self._control else next(iter(self._data.values()))
+            room -= first.payload_bytes
+            if batch and room < 0:
                 break
-            size += envelope.payload_bytes
-            self.payload_bytes -= envelope.payload_bytes
-            batch.append(envelope)
+            batch.append(first)
+            if self._control:
+                self._control.popleft()
+            else:
+                self._data.popitem(last=False)
+                self.payload_bytes -= first.payload_bytes
         return batch
 
     def put_back(self, batch: list[Envelope]) -> None:

@@ -11,6 +11,9 @@ from ipc.codec import encode_batch
 from ipc.envelope import Envelope
 from ipc.outbox import Outbox
 
+# Sending again sooner than this is traffic, which is worth a frame together: after one envelope, and after several.
+IDLE_SECONDS = 50e-6
+BUSY_SECONDS = 1e-3
 RETRY_SECONDS_MIN = 0.002
 RETRY_SECONDS_MAX = 0.05
 
@@ -27,15 +30,17 @@ class _Lane:
     """The way to one peer.
 
     Attributes:
-        corked: Whether envelopes only queue: something was sent in this tick, or the peer is full.
+        corked: Whether envelopes only queue: they will be sent at the end of the tick, or the peer is full.
+        idle_at: Loop time from which an envelope is sent at once.
     """
 
-    __slots__ = ("corked", "outbox", "route")
+    __slots__ = ("corked", "idle_at", "outbox", "route")
 
     def __init__(self, route: bytes) -> None:
         self.route = route
         self.outbox = Outbox()
         self.corked = False
+        self.idle_at = 0.0
 
 
 class Sender:
@@ -46,38 +51,47 @@ class Sender:
         transmit: Callable[[bytes, bytes], Outcome],
         *,
         lost: Callable[[bytes, list[Envelope]], None],
-        after_tick: Callable[[], None],
+        after_send: Callable[[], None],
     ) -> None:
         """Make one without lanes; they come with use.
 
         Args:
             transmit: Hands one frame to a route, never waiting.
             lost: Called later with a route that is gone and all that waited for it.
-            after_tick: Called at the end of every tick in which something was sent.
+            after_send: Called after every frame or series of frames.
         """
         self._transmit = transmit
         self._lost = lost
-        self._after_tick = after_tick
+        self._after_send = after_send
         self._lanes: dict[bytes, _Lane] = {}
-        self._dirty: list[_Lane] = []
-        self._blocked: dict[bytes, _Lane] = {}
+        self._queued: list[_Lane] = []  # corked until the tick
+        self._full: list[_Lane] = []  # corked until a retry
         self._retry: asyncio.TimerHandle | None = None
         self._retry_seconds = RETRY_SECONDS_MIN
+        self._closed = False
 
     def send(self, route: bytes, envelope: Envelope) -> None:
-        """Send now or queue.
+        """Send now or queue; after `close`, do neither.
 
         Raises:
             BusyError: The lane's outbox is full.
         """
+        if self._closed:
+            return
         lane = self._lanes.get(route)
         if lane is None:
             lane = self._lanes[route] = _Lane(route)
         if lane.corked:
             lane.outbox.put(envelope)
             return
-        self._cork(lane)
+        now = asyncio.get_running_loop().time()
+        if now < lane.idle_at:
+            lane.outbox.put(envelope)
+            self._cork(lane)
+            return
+        lane.idle_at = now + IDLE_SECONDS
         self._hand_over(lane, [envelope])
+        self._after_send()
 
     def queued(self, route: bytes) -> int:
         """How many envelopes wait for `route`."""
@@ -87,22 +101,19 @@ class Sender:
     def forget(self, route: bytes) -> list[Envelope]:
         """Remove a lane. Returns what waited in it."""
         lane = self._lanes.pop(route, None)
-        self._blocked.pop(route, None)
         return [] if lane is None else lane.outbox.take_all()
 
     def retry(self) -> None:
         """Try every lane that was full; cheap when there is none."""
-        if not self._blocked:
+        if not self._full:
             return
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
-        blocked, self._blocked = self._blocked, {}
-        for lane in blocked.values():
+        self._stop_retrying()
+        full, self._full = self._full, []
+        for lane in full:
             self._flush(lane)
-            if lane.route not in self._blocked:
-                self._retry_seconds = RETRY_SECONDS_MIN
-                self._dirty_later(lane)
+        if len(self._full) < len(full):
+            self._retry_seconds = RETRY_SECONDS_MIN
+        self._after_send()
 
     def flush(self) -> None:
         """Hand over what can be, without waiting for the tick: the last act before closing."""
@@ -111,37 +122,31 @@ class Sender:
 
     def close(self) -> None:
         """Forget every lane and timer."""
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
+        self._closed = True
+        self._stop_retrying()
         self._lanes.clear()
-        self._blocked.clear()
-        self._dirty.clear()
+        self._full.clear()
+        self._queued.clear()
 
     def _cork(self, lane: _Lane) -> None:
         lane.corked = True
-        self._dirty_later(lane)
-
-    def _dirty_later(self, lane: _Lane) -> None:
-        if not self._dirty:
+        if not self._queued:
             asyncio.get_running_loop().call_soon(self._tick)
-        self._dirty.append(lane)
+        self._queued.append(lane)
 
     def _tick(self) -> None:
-        """Send what the last tick queued. A lane that had something stays corked for another tick."""
-        dirty, self._dirty = self._dirty, []
-        for lane in dirty:
-            if lane.route in self._blocked or self._lanes.get(lane.route) is not lane:
-                continue
-            if lane.outbox:
-                self._flush(lane)
-                if lane.route not in self._blocked:
-                    self._dirty_later(lane)
-            else:
-                lane.corked = False
-        self._after_tick()
+        queued, self._queued = self._queued, []
+        now = asyncio.get_running_loop().time()
+        for lane in queued:
+            lane.idle_at = now + (IDLE_SECONDS if len(lane.outbox) == 1 else BUSY_SECONDS)
+            self._flush(lane)
+        if queued:
+            self._after_send()
 
     def _flush(self, lane: _Lane) -> None:
+        if self._lanes.get(lane.route) is not lane:
+            return
+        lane.corked = False
         while lane.outbox and self._hand_over(lane, lane.outbox.take()):
             pass
 
@@ -150,8 +155,9 @@ class Sender:
         if outcome is Outcome.SENT:
             return True
         lane.outbox.put_back(batch)
+        lane.corked = True
         if outcome is Outcome.FULL:
-            self._blocked[lane.route] = lane
+            self._full.append(lane)
             self._retry_later()
         else:
             self._gone(lane)
@@ -159,11 +165,15 @@ class Sender:
 
     def _gone(self, lane: _Lane) -> None:
         """Tell the user of the transport in a call of its own: it may be in the middle of something."""
-        if self._lanes.get(lane.route) is lane:
-            del self._lanes[lane.route]
+        del self._lanes[lane.route]
         asyncio.get_running_loop().call_soon(self._lost, lane.route, lane.outbox.take_all())
 
     def _retry_later(self) -> None:
         if self._retry is None:
             self._retry = asyncio.get_running_loop().call_later(self._retry_seconds, self.retry)
             self._retry_seconds = min(2 * self._retry_seconds, RETRY_SECONDS_MAX)
+
+    def _stop_retrying(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None

@@ -27,6 +27,8 @@ FRAMES_PER_TURN = 64  # then others have the loop
 _POLLIN = int(zmq.POLLIN)  # plain numbers: an IntFlag's `&` is a Python call
 _POLLOUT = int(zmq.POLLOUT)
 _NOBLOCK = int(zmq.NOBLOCK)
+_NOBLOCK_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
+_EVENTS = int(zmq.EVENTS)
 
 Context = zmq.Context[zmq.Socket[bytes]]
 
@@ -56,7 +58,7 @@ class _Reader:
 
     def check(self) -> None:
         """Look again: the edge may have been consumed by something else done with the socket."""
-        if not self._scheduled and not self._closed and _option(self._socket, zmq.EVENTS) & _POLLIN:
+        if not self._scheduled and not self._closed and _option(self._socket, _EVENTS) & _POLLIN:
             self._scheduled = True
             self._loop.call_soon(self._turn)
 
@@ -65,7 +67,7 @@ class _Reader:
         for _ in range(FRAMES_PER_TURN):
             if self._closed:
                 return
-            events = _option(self._socket, zmq.EVENTS)
+            events = _option(self._socket, _EVENTS)
             if events & _POLLOUT:
                 self._writable()
             if self._closed or not events & _POLLIN:
@@ -115,14 +117,16 @@ def _decode(parts: list[bytes], counters: Counter[str]) -> list[Envelope]:
         return []
 
 
-def _send(socket: "zmq.Socket[bytes]", parts: list[bytes]) -> Outcome:
+def _send(socket: "zmq.Socket[bytes]", frame: bytes, route: bytes | None = None) -> Outcome:
     """Hand over one message without waiting."""
     for last_try in (False, True):
         try:
-            socket.send_multipart(parts, _NOBLOCK)
+            if route is not None:
+                socket.send(route, _NOBLOCK_MORE)
+            socket.send(frame, _NOBLOCK)
         except zmq.Again:
             # ZeroMQ looks at its own news only now and then while sending; asking for EVENTS makes it look.
-            if last_try or not _option(socket, zmq.EVENTS) & _POLLOUT:
+            if last_try or not _option(socket, _EVENTS) & _POLLOUT:
                 return Outcome.FULL
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
@@ -140,6 +144,7 @@ class ZmqHubTransport:
         self._context = context
         self._endpoint = endpoint
         self._socket: zmq.Socket[bytes] | None = None
+        self._sender = Sender(self._transmit, lost=self._on_lost, after_send=self._after_send)
 
     def open(
         self,
@@ -169,7 +174,7 @@ class ZmqHubTransport:
         self._receive = receive
         self._disconnected = disconnected
         self._counters = counters
-        self._sender = Sender(self._transmit, lost=lost, after_tick=self._after_tick)
+        self._lost = lost
         self._reader = _Reader(socket, self._read, _nothing)
         self._monitor = _Monitor(socket, zmq.EVENT_DISCONNECTED, self._on_event)
 
@@ -214,11 +219,14 @@ class ZmqHubTransport:
             self._receive(route, envelopes)
 
     def _transmit(self, route: bytes, frame: bytes) -> Outcome:
-        return Outcome.GONE if self._socket is None else _send(self._socket, [route, frame])
+        return Outcome.GONE if self._socket is None else _send(self._socket, frame, route)
 
-    def _after_tick(self) -> None:
+    def _after_send(self) -> None:
         if self._socket is not None:
             self._reader.check()
+
+    def _on_lost(self, route: bytes, envelopes: list[Envelope]) -> None:
+        self._lost(route, envelopes)
 
     def _on_event(self, _event: int) -> None:
         self._disconnected()
@@ -231,6 +239,8 @@ class ZmqLinkTransport:
         self._context = context
         self._endpoint = endpoint
         self._socket: zmq.Socket[bytes] | None = None
+        self._up = False
+        self._sender = Sender(self._transmit, lost=self._lost, after_send=self._after_send)
 
     def open(
         self,
@@ -244,7 +254,6 @@ class ZmqLinkTransport:
         self._receive = receive
         self._connected = connected
         self._counters = counters
-        self._sender = Sender(self._transmit, lost=self._lost, after_tick=self._after_tick)
         self._connect(identity)
 
     def send(self, envelope: Envelope) -> None:
@@ -288,6 +297,7 @@ class ZmqLinkTransport:
         self._reader.close()
         self._socket.close(linger=linger_ms)
         self._socket = None
+        self._up = False
 
     def _read(self) -> None:
         assert self._socket is not None
@@ -296,9 +306,9 @@ class ZmqLinkTransport:
             self._receive(envelopes)
 
     def _transmit(self, _route: bytes, frame: bytes) -> Outcome:
-        return Outcome.FULL if self._socket is None else _send(self._socket, [frame])
+        return _send(self._socket, frame) if self._up and self._socket is not None else Outcome.FULL
 
-    def _after_tick(self) -> None:
+    def _after_send(self) -> None:
         if self._socket is not None:
             self._reader.check()
 
@@ -306,4 +316,8 @@ class ZmqLinkTransport:
         """A DEALER never says so."""
 
     def _on_event(self, event: int) -> None:
-        self._connected(event == zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        """What waited for the connection goes out after what the link says first on it."""
+        self._up = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+        self._connected(self._up)
+        if self._up:
+            self._sender.retry()
