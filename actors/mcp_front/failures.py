@@ -123,8 +123,14 @@ def next_after_failure(execution: Execution, failure: Failure, names: ToolNames)
 # --- calls that were refused or not answered --------------------------------------------------------------------
 
 
-def refusal(error: RatchetError, names: ToolNames) -> Answer:
-    """A call that Ratchet refused, for a model to correct."""
+def refusal(error: RatchetError, names: ToolNames, *, task_id: str | None = None) -> Answer:
+    """A call that Ratchet refused, for a model to correct.
+
+    Args:
+        error: Why.
+        names: How tools are named.
+        task_id: The task that the call was about.
+    """
     problems = list(error.details.get("problems", ()))[:_PROBLEMS_MAX]
     body: JsonObject = {
         "type": error.code,
@@ -134,17 +140,18 @@ def refusal(error: RatchetError, names: ToolNames) -> Answer:
     }
     if problems:
         body["problems"] = problems
-    advice = _advice(error, names)
-    text = paragraphs([f"{error.code}: {body['message']}", *map(_problem_text, problems), advice])
+    advice = _advice(error, names, task_id)
+    said = f"{error.code}:" if problems else f"{error.code}: {body['message']}"
+    text = paragraphs([said, *map(_problem_text, problems), advice])
     return Answer({"error": body, "next": advice}, text, failed=True)
 
 
-def _advice(error: RatchetError, names: ToolNames) -> str | None:
+def _advice(error: RatchetError, names: ToolNames, task_id: str | None) -> str | None:
     match error.code:
         case "invalid_arguments":
             return "Correct these arguments and make the same call again."
         case "invalid_input":
-            schema = names.call("list_available_tasks", include_schemas=True)
+            schema = names.call("list_available_tasks", filter=task_id or "", include_schemas=True)
             return f"Correct `input` and make the same call again. For the task's input schema call {schema}."
         case "unknown_task" | "task_broken":
             listing = names.advertised("list_available_tasks")

@@ -7,7 +7,7 @@ from typing import Any
 from actors.mcp_front.answers import LIST_CHARACTERS_MAX, Answer, clip, fitting, paragraphs
 from actors.mcp_front.moments import iso
 from actors.mcp_front.naming import ToolNames
-from ratchet.models import Execution, JsonObject
+from ratchet.models import Execution, JsonObject, Status
 
 _INPUT_CHARACTERS_MAX = 1_000
 _MESSAGE_CHARACTERS_MAX = 200
@@ -46,7 +46,7 @@ def _row(execution: Execution) -> JsonObject:
     }
     for name, value in (("input", execution.input), ("metadata", execution.metadata)):
         _add_bounded(row, name, value)
-    if execution.failure is not None:
+    if execution.failure is not None and execution.status is Status.FAILED:
         row["error_type"] = execution.failure.type
         row["error_category"] = execution.failure.category.value
         row["error_message"] = clip(execution.failure.message, _MESSAGE_CHARACTERS_MAX)
@@ -66,6 +66,6 @@ def _line(execution: Execution) -> str:
     parts = [iso(execution.created_ns) or "", execution.execution_id, execution.task_id, execution.status.value]
     if execution.duration_ms is not None:
         parts.append(f"{execution.duration_ms:g} ms")
-    if execution.failure is not None:
+    if execution.failure is not None and execution.status is Status.FAILED:
         parts.append(f"{execution.failure.type}: {clip(execution.failure.message, _MESSAGE_CHARACTERS_MAX)}")
     return "  ".join(parts)

@@ -81,7 +81,7 @@ async def _answer(front: Front, tool: Tool, context: Context, params: t.CallTool
         )
         return await tool.handler(call)
     except RatchetError as error:
-        return refusal(error, names)
+        return refusal(error, names, task_id=_task_id(params))
     except RemoteError as error:  # of a code that is none of ours: the callee logged what it was
         return _defect(error, tool)
     except IpcError as error:
@@ -95,6 +95,11 @@ def _defect(error: Exception, tool: Tool) -> Answer:
     reference = secrets.token_hex(4)
     log.error("a tool failed", tool=tool.name, reference=reference, exc_info=error)
     return internal(reference)
+
+
+def _task_id(params: t.CallToolRequestParams) -> str | None:
+    task_id = (params.arguments or {}).get("task_id")
+    return task_id if isinstance(task_id, str) else None
 
 
 def _wants_progress(context: Context) -> bool:

@@ -51,9 +51,9 @@ _TOOLS = (
         title="Execute a task",
         description=(
             "Run a task on an input and wait for its result, at most wait_seconds. Returns the output when it "
-            "completed, the error and what to do when it failed. If it is still running when the wait is over, the status "
-            "is `running`, the execution goes on, and `next` says which call follows it. list_available_tasks names the "
-            "tasks and their inputs."
+            "completed, the error and what to do when it failed. If it is still running when the wait is over, the "
+            "status is `running`, the execution goes on, and `next` says which call follows it. "
+            "list_available_tasks names the tasks and their inputs."
         ),
         input_schema=takes(
             ("task_id", "input"),
