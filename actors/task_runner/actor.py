@@ -55,6 +55,7 @@ class TaskRunner:
         self._host = host
         self._database = database
         self._process = ProcessHealth(host.setup.name)
+        self._busy = False
         self._ledger = Ledger(ExecutionStore(database))
         self._workers = Workers()
         self._catalogue = Catalogue(config.tasks.paths, self._describe, self._ledger.store.save_catalogue)
@@ -81,7 +82,7 @@ class TaskRunner:
             dispatcher=self._dispatcher,
             workers=self._workers,
             queue_size=config.executions.queue_size,
-            on_busy=host.busy,
+            on_accept=self._note_work,
         )
         methods.update(self._methods())
 
@@ -94,13 +95,13 @@ class TaskRunner:
         for one in live:
             if one.state.status is Status.QUEUED:
                 self._dispatcher.enqueue(one)
-        self._host.busy(bool(live))
+        self._busy = bool(live)
+        self._host.busy(self._busy)  # whatever an earlier runner said last
         if live:
             log.info("unfinished executions taken up", executions=len(live))
 
     async def tick(self) -> None:
         """Each second: leases, placement that stops for the silent, and whether there is any work left."""
-        busy = True
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             now = asyncio.get_running_loop().time()
@@ -112,9 +113,14 @@ class TaskRunner:
                     worker.unavailable_until = now + 2 * _TICK_SECONDS
             await self._dispatcher.expire_leases(uptime_seconds=self._process.uptime_seconds)
             self._dispatcher.fill()
-            if busy != bool(self._ledger.live):
-                busy = bool(self._ledger.live)
-                self._host.busy(busy)
+            self._note_work()
+
+    def _note_work(self) -> None:
+        """Tell the supervisor when there begins to be work, and when there is none any more."""
+        busy = bool(self._ledger.live)
+        if busy != self._busy:
+            self._busy = busy
+            self._host.busy(busy)
 
     async def process_exited(self, report: ExitReport) -> None:
         """The supervisor reaped an actor; a worker's attempts died with it."""

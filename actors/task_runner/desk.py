@@ -35,14 +35,14 @@ class Desk:
         dispatcher: Dispatcher,
         workers: Workers,
         queue_size: int,
-        on_busy: Callable[[bool], None],
+        on_accept: Callable[[], None],
     ) -> None:
         self._ledger = ledger
         self._catalogue = catalogue
         self._dispatcher = dispatcher
         self._workers = workers
         self._queue_size = queue_size
-        self._on_busy = on_busy
+        self._on_accept = on_accept
         self._accepting: dict[str, asyncio.Task[Live | None]] = {}
 
     async def submit(self, body: Submit, request: Request) -> Execution:
@@ -136,7 +136,7 @@ class Desk:
                 self._dispatcher.fill()
         if not accepted:
             return None
-        self._on_busy(True)
+        self._on_accept()
         if worker is not None:
             self._dispatcher.order(live, task, worker)
         else:

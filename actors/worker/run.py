@@ -20,7 +20,7 @@ from ratchet.redaction import Redactor
 
 log = structlog.stdlib.get_logger("worker")
 
-_PROGRESS_SECONDS = 0.05  # progress goes out at most this often
+_PROGRESS_SECONDS = 0.05  # progress is sent this long after it was made, the newest only
 _TERM_SECONDS_MAX = 1.0
 
 
@@ -31,11 +31,13 @@ class Run:
         order: What was ordered.
         child: Who runs it.
         reusable: Whether the child may take another attempt afterwards.
+        over: Set when the attempt has ended and its telemetry is stored or given up.
     """
 
     def __init__(self, order: AttemptOrder, child: Child, link: Link, redactor: Redactor, config: Config) -> None:
         self.order = order
         self.reusable = False
+        self.over = asyncio.Event()
         self.child = child
         self._link = link
         self._redactor = redactor
@@ -87,6 +89,8 @@ class Run:
         self.child.drain_pipes()
         self.child.detach()
         self.child.exit.remove_done_callback(self._on_exit)
+        if self._progress_timer is not None:
+            self._progress_timer.cancel()
         self._send_progress()
         identity = Identity(self.order.execution_id, self.order.fence, self.child.pid, self._started_ns)
         ended = self._redacted(report(identity, outcome, self._stopping))
@@ -151,7 +155,6 @@ class Run:
             log.warning("a child sent malformed progress", pid=self.child.pid, error=str(error))
             return
         if self._progress_timer is None:
-            self._send_progress()
             self._progress_timer = asyncio.get_running_loop().call_later(_PROGRESS_SECONDS, self._progress_due)
 
     def _progress_due(self) -> None:
