@@ -92,6 +92,8 @@ class ExceptionInfo(Model):
     frames: list[Frame] = Field(default_factory=list[Frame])
     relation: Literal["cause", "context", "member"] | None = None  # what this one is to an earlier entry of the chain
     notes: list[str] = Field(default_factory=list[str])
+    bases: list[str] = Field(default_factory=list[str])  # what it is beside its type, nearest first
+    facts: JsonObject = Field(default_factory=dict[str, Any])  # errno, http_status, filename, … (runtime/facts.py)
 
 
 class ProcessEnd(Model):
