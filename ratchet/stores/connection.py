@@ -20,8 +20,24 @@ ITER_CHUNK = 64  # aiosqlite's cursor chunk; unused here, but its constructor as
 class Connection(aiosqlite.Connection):
     """An aiosqlite connection that runs a function over the raw connection in its thread."""
 
+    def __init__(
+        self, connect: Callable[[], sqlite3.Connection], prepare: Callable[[sqlite3.Connection], None]
+    ) -> None:
+        super().__init__(connect, ITER_CHUNK)
+        self._prepare = prepare
+
     async def __aenter__(self) -> Self:
-        await self
+        try:
+            await self
+        except BaseException:
+            # The thread has been told to stop; if it got to report that after the loop is closed, it would fail.
+            self._thread.join()
+            raise
+        try:
+            await self.run(self._prepare)
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -34,15 +50,16 @@ def writer(path: Path) -> Connection:
     """The connection that writes. Transactions are begun and ended explicitly."""
 
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+
+    def prepare(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -8192")  # KiB
         connection.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: rarer, longer writes to the main file
         connection.execute("PRAGMA journal_size_limit = 67108864")  # a burst does not leave its WAL behind for ever
-        return connection
 
-    return Connection(connect, ITER_CHUNK)
+    return Connection(connect, prepare)
 
 
 def reader(path: Path) -> Connection:
@@ -50,10 +67,11 @@ def reader(path: Path) -> Connection:
 
     def connect() -> sqlite3.Connection:
         uri = f"{path.absolute().as_uri()}?mode=ro"
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+
+    def prepare(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA query_only = ON")
         # SQLite's own functions know the case of ASCII letters only.
         connection.create_function("casefold", 1, str.casefold, deterministic=True)
-        return connection
 
-    return Connection(connect, ITER_CHUNK)
+    return Connection(connect, prepare)

@@ -2,11 +2,13 @@
 
 import sqlite3
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 
 from ratchet.errors import StoreError
+from ratchet.stores.connection import reader
 from ratchet.stores.database import Database
 from ratchet.stores.group_commit import Statement
 from ratchet.stores.migrations import Migration, migrations
@@ -181,3 +183,13 @@ async def test_health_tells_the_size_on_disk(tmp_path: Path):
 
     assert after.bytes >= before + 100_000
     assert (after.path, after.rows, after.schema_version) == (str(tmp_path / "notes.db"), 1, 1)
+
+
+async def test_a_file_that_vanishes_before_it_is_opened_leaves_no_thread_behind(tmp_path: Path):
+    before = {*threading.enumerate()}
+
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        async with reader(tmp_path / "nowhere.db"):
+            pass
+
+    assert {*threading.enumerate()} <= before
