@@ -3,6 +3,7 @@
 Everything here is the MCP SDK's own client; an agent's host does the same from its configuration.
 """
 
+import os
 import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
@@ -86,7 +87,9 @@ async def over_http(url: str, api_key: str | None = None) -> AsyncGenerator[Agen
 async def over_stdio(config: Path) -> AsyncGenerator[Agent]:
     """An agent that starts `ratchet stdio`, as desktop hosts do, and talks to it through its stdin and stdout."""
     command = Path(sys.executable).with_name("ratchet")
-    server = StdioServerParameters(command=str(command), args=["stdio", "--config", str(config)])
+    # The SDK passes on only a few environment variables; this one decides where the project's sockets are.
+    environ = {name: value for name, value in os.environ.items() if name == "XDG_RUNTIME_DIR"}
+    server = StdioServerParameters(command=str(command), args=["stdio", "--config", str(config)], env=environ)
     async with Client(server) as client:
         yield Agent(client)
 

@@ -39,9 +39,9 @@ async def run_pipeline(agent: Agent, file: str, report: Path) -> str:
 
 
 async def _main(arguments: argparse.Namespace) -> None:
-    connection = over_stdio(_CONFIG) if arguments.stdio else over_http(arguments.url, arguments.api_key)
+    connection = over_stdio(arguments.config) if arguments.stdio else over_http(arguments.url, arguments.api_key)
     async with connection as agent:
-        await run_pipeline(agent, arguments.file, arguments.out.resolve())
+        await run_pipeline(agent, arguments.file, arguments.out)
 
 
 def main() -> int:
@@ -52,7 +52,12 @@ def main() -> int:
     parser.add_argument("--url", default=DEFAULT_URL, help="where Ratchet listens (default: %(default)s)")
     parser.add_argument("--api-key", help="for a Ratchet that asks for one")
     parser.add_argument("--stdio", action="store_true", help="start `ratchet stdio` instead of using --url")
+    parser.add_argument("--config", type=Path, default=_CONFIG, help="its configuration (default: %(default)s)")
     arguments = parser.parse_args()
+    # Tasks do not run in this folder, so they get absolute paths.
+    arguments.out = arguments.out.resolve()
+    if Path(arguments.file).exists():
+        arguments.file = str(Path(arguments.file).resolve())
     problems: list[str] = []
     try:
         asyncio.run(_main(arguments))

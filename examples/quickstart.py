@@ -14,9 +14,10 @@ from pathlib import Path
 import httpx2
 
 from examples.agent import Answer, TaskError, leaves, over_http
-from ratchet.config import Config, load_config
+from ratchet.config import load_config
 from ratchet.errors import RatchetError
-from ratchet.project import find_project
+from ratchet.project import Project, find_project
+from ratchet.supervision.client import SupervisorClient
 
 _START_SECONDS = 60
 _RETRY_SECONDS = 0.2
@@ -41,17 +42,15 @@ README.md has the configuration of other agents. Ctrl-C stops everything.
 """
 
 
-async def first_run(config_path: Path, config: Config, supervisor: int) -> None:
+async def first_run(project: Project, supervisor: int) -> None:
     """Run `validate-csv` as soon as Ratchet answers; print its result and what to try next.
 
     Args:
-        config_path: For what is printed.
-        config: Says where Ratchet listens.
+        project: The project that is being started.
         supervisor: The process that becomes `ratchet up`; when it is gone there is nothing to wait for.
     """
-    url = f"http://{config.mcp.server.bind_address}/mcp"
     deadline = time.monotonic() + _START_SECONDS
-    while (answer := await _answer(url)) is None:
+    while (url := _address(project)) is None or (answer := await _answer(url)) is None:
         if not _alive(supervisor) or time.monotonic() > deadline:
             return
         await asyncio.sleep(_RETRY_SECONDS)
@@ -61,18 +60,23 @@ async def first_run(config_path: Path, config: Config, supervisor: int) -> None:
         print(f"    {column['name']:<14} {column['type']}")
     folder = Path(__file__).parents[1]
     print(
-        _NEXT.format(
-            url=url,
-            folder=folder,
-            config=config_path,
-            execution_id=answer["execution_id"],
-        ),
+        _NEXT.format(url=url, folder=folder, config=project.config_path, execution_id=answer["execution_id"]),
         flush=True,
     )
 
 
+def _address(project: Project) -> str | None:
+    """Where the project's supervisor says that it listens, or None while there is none."""
+    try:
+        with SupervisorClient(project) as client:
+            addresses = client.status().addresses
+    except (RatchetError, OSError):
+        return None
+    return addresses[0] if addresses else None
+
+
 async def _answer(url: str) -> Answer | None:
-    """What Ratchet answers, or None while nobody does."""
+    """What the first run came to, or None while nobody answers."""
     answer = None
     try:
         async with over_http(url) as agent:
@@ -85,19 +89,19 @@ async def _answer(url: str) -> Answer | None:
 def main() -> None:
     """Start Ratchet."""
     parser = argparse.ArgumentParser(prog="make run", description="Start Ratchet with the example tasks.")
-    parser.add_argument("--config", default=str(Path(__file__).with_name("ratchet.yaml")))
-    config_path = Path(parser.parse_args().config).resolve()
+    parser.add_argument("--config", default=str(Path(__file__).with_name("ratchet.yaml")), help="default: %(default)s")
     try:
-        config = load_config(find_project(str(config_path), None, os.environ, Path.cwd()), environ=os.environ)
+        project = find_project(parser.parse_args().config, None, os.environ, Path.cwd())
+        config = load_config(project, environ=os.environ)
     except RatchetError as error:
         sys.exit(f"make run: {error}")
     if config.mcp.server.serves_http:
-        _beside(config_path, config)
+        _beside(project)
     ratchet = str(Path(sys.executable).with_name("ratchet"))
-    os.execv(ratchet, [ratchet, "up", "--config", str(config_path)])  # noqa: S606 - no shell is the point
+    os.execv(ratchet, [ratchet, "up", "--config", str(project.config_path)])  # noqa: S606 - no shell is the point
 
 
-def _beside(config_path: Path, config: Config) -> None:
+def _beside(project: Project) -> None:
     """Make the first run in a process that is nobody's child: the supervisor must have no others than its own."""
     supervisor = os.getpid()
     middle = os.fork()
@@ -106,17 +110,13 @@ def _beside(config_path: Path, config: Config) -> None:
         return
     if os.fork():
         os._exit(0)
-    status = 1
+    status = 0
     try:
-        asyncio.run(first_run(config_path, config, supervisor))
-        status = 0
+        asyncio.run(first_run(project, supervisor))
     except* (TaskError, OSError) as errors:
         print("make run: the first run failed:", *leaves(errors), file=sys.stderr)
-    except* KeyboardInterrupt:
-        print(file=sys.stderr)
-    finally:
-        sys.stdout.flush()
-        os._exit(status)
+        status = 1
+    sys.exit(status)
 
 
 def _alive(pid: int) -> bool:

@@ -1,0 +1,92 @@
+"""What can be used is described: commands and their options, tools and their arguments, failures, messages."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.main import get_command
+
+from actors.mcp_front.tools import TOOLS
+from ratchet import messages
+from ratchet.access import ACCESS
+from ratchet.cli.app import build
+from ratchet.cli.exits import ExitCode
+from ratchet.models import Category
+from tests.docs.documents import read, section
+
+EVERYWHERE = {"--config", "--data-dir", "--json", "--help"}
+
+
+def commands() -> dict[str, TyperCommand]:
+    group = get_command(build())
+    assert isinstance(group, TyperGroup)
+    return {name: one for name, one in group.commands.items() if isinstance(one, TyperCommand)}
+
+
+def procedures() -> list[messages.Procedure[Any, Any]]:
+    return [one for one in vars(messages).values() if isinstance(one, messages.Procedure)]
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_a_command_is_described_with_all_its_options(name: str) -> None:
+    command, page = commands()[name], read("docs/reference/cli.md")
+    heading = next((line[4:] for line in page.splitlines() if line.startswith(f"### `ratchet {name}")), "")
+    described = section(page, heading)
+    options = {option for parameter in command.params if isinstance(parameter, TyperOption)
+               for option in parameter.opts + parameter.secondary_opts if option.startswith("--")}  # fmt: skip
+    assert described.strip()
+    assert sorted(option for option in options - EVERYWHERE if f"`{option}" not in described) == []
+
+
+def test_no_command_is_described_that_does_not_exist() -> None:
+    described = {line.split()[2].rstrip("`") for line in read("docs/reference/cli.md").splitlines()
+                 if line.startswith("### `ratchet ")}  # fmt: skip
+    assert described == commands().keys()
+
+
+def test_every_exit_code_of_a_command_is_described() -> None:
+    codes = section(read("docs/reference/cli.md"), "Exit codes")
+    assert [code for code in ExitCode if f"| {int(code)} |" not in codes] == []
+
+
+@pytest.mark.parametrize("name", sorted(TOOLS))
+def test_a_tool_is_described_with_all_its_arguments(name: str) -> None:
+    schema, described = TOOLS[name].input_schema, section(read("docs/reference/tools.md"), name)
+    assert described.strip()
+    assert [one for one in schema["properties"] if f"`{one}`" not in described] == []
+    assert [one for one in schema.get("required", []) if f"`{one}`\\*" not in described] == []
+
+
+def test_what_a_tool_is_said_to_return_is_in_its_schema() -> None:
+    page = read("docs/reference/tools.md")
+    for name, tool in TOOLS.items():
+        returned = section(page, name).partition("Returns ")[2].partition("\n\n")[0]
+        known = json.dumps(tool.output_schema)
+        unknown = [one for one in re.findall(r"`([a-z_]+)`", returned) if f'"{one}"' not in known and one not in TOOLS]
+        assert (name, unknown) == (name, [])
+
+
+def test_every_category_of_failure_is_described() -> None:
+    page = read("docs/reference/failures.md")
+    assert [category for category in Category if f"| `{category.value}` |" not in page] == []
+
+
+def test_every_procedure_is_described_as_it_is() -> None:
+    page = read("docs/reference/wire-messages.md").splitlines()
+    rows = {line.split("|")[1].strip(" `"): line for line in page if line.startswith("| `") and line.count("|") == 6}
+    assert rows.keys() == {one.name for one in procedures()}
+    for one in procedures():
+        assert f"`{one.request.__name__}`" in rows[one.name]
+        assert (f"`{one.reply.__name__}`" in rows[one.name]) is not one.event
+        assert ("every actor" if one.role == "*" else one.role) in rows[one.name]
+
+
+def test_every_procedure_may_be_called_by_somebody() -> None:
+    def may_be_called(one: messages.Procedure[Any, Any]) -> bool:
+        return any(
+            one.name.startswith(prefix) and (role == one.role or "*" in (role, one.role)) for _, role, prefix in ACCESS
+        )
+
+    assert [one.name for one in procedures() if not may_be_called(one)] == []
