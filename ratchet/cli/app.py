@@ -15,9 +15,9 @@ from ipc.errors import IpcError
 from ratchet.cli import doctor, executions, exits, init, logs, run, supervisor, tasks, trace, version
 from ratchet.cli.exits import ExitCode
 from ratchet.cli.options import BeforeCommand, ConfigOption, DataDirOption, JsonOption
-from ratchet.cli.render import Piece, line, printable
+from ratchet.cli.render import Piece, line
 from ratchet.cli.terminal import Terminal
-from ratchet.errors import RatchetError
+from ratchet.errors import BrokenTaskError, InvalidInputError, RatchetError, UnknownExecutionError, UnknownTaskError
 from ratchet.version import VERSION
 
 COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
@@ -36,6 +36,15 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("doctor", doctor.doctor),
     ("version", version.version),
 )
+
+
+# What a person at a shell does next; the messages themselves are for agents too.
+_HINTS: dict[type[RatchetError], str] = {
+    UnknownTaskError: "`ratchet tasks` lists what there is",
+    BrokenTaskError: "`ratchet tasks` lists broken files; mend this one and try again",
+    UnknownExecutionError: "`ratchet executions` lists the recent ones",
+    InvalidInputError: "`ratchet tasks TASK --schemas` shows what an input must look like",
+}
 
 
 def build() -> typer.Typer:
@@ -87,13 +96,13 @@ def _before_command(
 
 
 def _report(error: Exception, *, as_json: bool) -> int:
-    code, message, details, exit_code, usage = _explain(error)
+    code, message, details, exit_code, hint = _explain(error)
     with contextlib.suppress(BrokenPipeError):  # nobody listens any more; the exit code still tells
         if as_json:
             body = {"error": {"code": code, "message": message, "details": details}}
             sys.stderr.write(json.dumps(body, default=str) + "\n")
         else:
-            Terminal().say([line(Piece("error: ", "bold red"), printable(message)), *([line(usage)] if usage else [])])
+            Terminal().say([line(Piece("error: ", "bold red"), message), *([line(hint)] if hint else [])])
         sys.stderr.flush()
     return exit_code
 
@@ -101,12 +110,12 @@ def _report(error: Exception, *, as_json: bool) -> int:
 def _explain(error: Exception) -> tuple[str, str, dict[str, Any], int, str]:
     match error:
         case RatchetError():
-            return error.code, error.message, error.details, exits.of_error(error), ""
+            return error.code, error.message, error.details, exits.of_error(error), _HINTS.get(type(error), "")
         case IpcError():
             return error.code, error.message, {}, exits.of_error(error), ""
         case typer.TyperException():
             path = getattr(getattr(error, "ctx", None), "command_path", None)
-            usage = f"see `{path} --help`" if path else ""
-            return "usage", error.format_message(), {}, error.exit_code, usage
+            hint = f"see `{path} --help`" if path else ""
+            return "usage", error.format_message(), {}, error.exit_code, hint
         case _:
             return "aborted", "aborted", {}, ExitCode.INTERRUPTED, ""

@@ -96,7 +96,10 @@ class Client:
             if not calling.done():
                 await asyncio.wait({calling}, timeout=FAREWELL_SECONDS)
             if not calling.done():
-                raise NotRunningError(f"the supervisor of {self._project.folder} has stopped meanwhile")
+                raise NotRunningError(
+                    f"the supervisor of {self._project.folder} has stopped meanwhile: `ratchet up` starts it again, "
+                    "and nothing that was accepted is lost"
+                )
             return calling.result()
         finally:
             calling.cancel()

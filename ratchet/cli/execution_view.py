@@ -15,13 +15,14 @@ STATUS_STYLES = {
     Status.FAILED: "bold red",
     Status.CANCELLED: "yellow",
 }
+_VERSION_CHARACTERS = 12
 _COLUMNS = (
     Column("ID"),
     Column("TASK"),
     Column("STATUS"),
     Column("CREATED"),
     Column("DURATION", right=True),
-    Column("DETAIL", flexible=True),
+    Column("DETAIL", flexible=True, cut=True),
 )
 
 
@@ -73,7 +74,7 @@ def execution_details(execution: Execution, *, now_ns: int) -> list[Block]:
         blocks += [line(), *failure_blocks(execution.failure)]
     blocks += [line(), *_facts(execution, now_ns)]
     if execution.attempts:
-        blocks += [line(), heading("attempts"), *(_attempt(one, now_ns) for one in execution.attempts)]
+        blocks += [line(), heading("attempts"), *(_attempt(one, execution, now_ns) for one in execution.attempts)]
     blocks += [line(), heading("input"), Json(execution.input)]
     if execution.status is Status.COMPLETED:
         blocks += [line(), heading("output"), Json(execution.output)]
@@ -108,7 +109,7 @@ def _headline(execution: Execution, now_ns: int) -> Line:
 
 def _facts(execution: Execution, now_ns: int) -> list[Block]:
     facts = [
-        ("version", execution.version),
+        ("version", execution.version[:_VERSION_CHARACTERS]),
         ("source", _source(execution)),
         ("created", moment(execution.created_ns, now_ns=now_ns)),
         ("started", moment(execution.started_ns, now_ns=now_ns) if execution.started_ns else ""),
@@ -134,12 +135,14 @@ def _progress(execution: Execution) -> str:
     return "" if told is None else progress_text(told.current, told.total, told.message)
 
 
-def _attempt(attempt: Attempt, now_ns: int) -> Line:
+def _attempt(attempt: Attempt, execution: Execution, now_ns: int) -> Line:
     ended = attempt.ended_ns or now_ns
     parts = [f"  {attempt.number}  ", f"{duration((ended - attempt.started_ns) / 1e6):>10}  "]
     parts.append(f"{attempt.worker or 'no worker'}" + (f" pid {attempt.pid}" if attempt.pid else ""))
     if attempt.failure is not None:
-        parts.append(f"  {attempt.failure.category}: {one_line(attempt.failure.message, 100)}")
+        # The last one's message stands at the top already.
+        told = attempt.failure == execution.failure
+        parts.append(f"  {attempt.failure.category}" + ("" if told else f": {one_line(attempt.failure.message, 100)}"))
     if attempt.stopped_by is not None:
         parts.append(f"  stopped by {attempt.stopped_by}")
     if attempt.telemetry == "incomplete":

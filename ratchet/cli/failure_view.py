@@ -1,5 +1,8 @@
 """How a failure looks: what went wrong and where first, then the chain of causes, then how the process ended."""
 
+import os
+from pathlib import Path
+
 from pydantic import TypeAdapter, ValidationError
 
 from ratchet.cli.quantities import duration, size
@@ -8,6 +11,8 @@ from ratchet.models import ExceptionInfo, Failure, Frame, JsonObject, ProcessEnd
 
 _PROBLEMS = TypeAdapter(list[JsonObject])
 _FRAMES_MAX = 8
+# How Ratchet interrupts a task is nothing that its author could mend.
+_OWN_FRAMES = str(Path(__file__).parents[1] / "runtime") + os.sep
 _RELATIONS = {"cause": "caused by", "context": "raised while handling", "member": "member of the group"}
 
 
@@ -33,10 +38,10 @@ def _exception(error: ExceptionInfo, *, first: bool) -> list[Block]:
     if not first:
         relation = _RELATIONS.get(error.relation or "", "after")
         blocks.append(line(Piece(f"{relation} ", "dim"), Piece(error.type, "red"), f": {one_line(error.message)}"))
-    frames = error.frames[-_FRAMES_MAX:]
-    if len(error.frames) > len(frames):
-        blocks.append(line(Piece(f"  … {len(error.frames) - len(frames)} outer frames", "dim")))
-    for frame in frames:
+    frames = [frame for frame in error.frames if not frame.file.startswith(_OWN_FRAMES)]
+    if len(frames) > _FRAMES_MAX:
+        blocks.append(line(Piece(f"  … {len(frames) - _FRAMES_MAX} outer frames", "dim")))
+    for frame in frames[-_FRAMES_MAX:]:
         blocks += _frame(frame)
     for note in error.notes:
         blocks += indented(note, style="italic")

@@ -73,7 +73,7 @@ async def _pages(client: Client, wanted: ReadLogs, tail: int | None) -> AsyncIte
 
 
 def _note_what_is_left(here: Scope, shown: int, counts: dict[str, int]) -> None:
-    if not counts:
+    if not sum(counts.values()):
         here.terminal.say([line(Piece("no log records", "dim"))])
     elif shown < sum(counts.values()):
         here.terminal.say([counts_line(counts, shown)])

@@ -38,11 +38,19 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. Only a `flexible` one may be folded where the terminal is too narrow."""
+    """A column of a table.
+
+    Attributes:
+        title: Its heading.
+        right: Aligned to the right.
+        flexible: May be folded where the terminal is too narrow; the others (ids!) stay whole.
+        cut: Is cut instead of folded, so that a row stays a line.
+    """
 
     title: str
     right: bool = False
     flexible: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +179,11 @@ def _rich_table(table: Table) -> "RichTable":
             column.title,
             justify="right" if column.right else "left",
             no_wrap=not column.flexible,
-            overflow="fold",
+            overflow="ellipsis" if column.cut else "fold",
         )
     for row in table.rows:
-        shown.add_row(*(Text(printable(piece.text), piece.style) for piece in row))
+        cells = zip(row, table.columns, strict=True)
+        shown.add_row(
+            *(Text(printable(piece.text), piece.style, no_wrap=column.cut or None) for piece, column in cells)
+        )
     return shown

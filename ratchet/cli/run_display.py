@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from ratchet.cli.execution_view import progress_text
 from ratchet.cli.log_view import record_blocks
-from ratchet.cli.render import one_line, styled
+from ratchet.cli.render import Piece, line, one_line, styled
 from ratchet.cli.terminal import Terminal
 from ratchet.messages import StoredLogRecord
 from ratchet.models import JsonObject
@@ -98,7 +98,8 @@ class LiveDisplay(Display):
 
     def note(self, text: str) -> None:
         """Print it above the bar."""
-        self._bar.console.print(text, style="yellow")
+        for renderable in styled([line(Piece(text, "dim"))]):
+            self._bar.console.print(renderable)
 
 
 def display_for(terminal: Terminal, task_id: str, *, as_json: bool) -> Display:

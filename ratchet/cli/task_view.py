@@ -6,7 +6,12 @@ from ratchet.cli.render import Block, Column, Json, Line, Piece, Table, heading,
 from ratchet.messages import Catalogue
 from ratchet.models import BrokenFile, Task
 
-_COLUMNS = (Column("TASK"), Column("DESCRIPTION", flexible=True), Column("TAGS", flexible=True), Column("FILE"))
+_COLUMNS = (
+    Column("TASK"),
+    Column("DESCRIPTION", flexible=True, cut=True),
+    Column("TAGS", flexible=True),
+    Column("FILE"),
+)
 
 
 def catalogue_blocks(catalogue: Catalogue, *, folder: Path, schemas: bool = False) -> list[Block]:

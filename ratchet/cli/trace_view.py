@@ -48,7 +48,7 @@ def _headline(execution: Execution, found: Trace, page: SpanPage) -> Line:
         Piece(execution.task_id, "bold"),
         f"  {execution.execution_id}  ",
         Piece(execution.status, STATUS_STYLES[execution.status]),
-        f"  {duration(found.total_ms)}  {page.total} span{'' if page.total == 1 else 's'}",
+        f"  {duration(found.total_ms)}  {page.total} span{'' if page.total == 1 else 's'}" if page.spans else "",
     )
 
 

@@ -42,6 +42,14 @@ def test_a_styled_table_folds_the_flexible_column_and_keeps_ids_whole() -> None:
     assert len(text.splitlines()) > 3
 
 
+def test_a_cut_column_keeps_a_row_on_its_line() -> None:
+    columns = (Column("ID"), Column("NOTE", flexible=True, cut=True))
+    text = shown([Table(columns, ((Piece(LONG_ID), Piece("word " * 40)),))])
+    assert len(text.splitlines()) == 3
+    assert LONG_ID in text
+    assert "…" in text
+
+
 def test_a_styled_line_has_colours_and_reads_no_markup() -> None:
     text = shown([line(Piece("[bold]not markup[/bold]", "red"))])
     assert "\x1b[31m[bold]not markup[/bold]" in text

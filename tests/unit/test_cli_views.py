@@ -76,7 +76,7 @@ def test_a_failure_is_shown_before_everything_else() -> None:
     assert lines[2] == "shop.OrderError: order A-2 has no total"
     assert text.index("order A-2 has no total") < text.index("version") < text.index("input")
     assert "output" not in text
-    assert "worker:1 pid 7  exception: order A-2 has no total  stopped by kill" in text
+    assert "worker:1 pid 7  exception  stopped by kill" in text
     assert lines[-1] == "ratchet logs aaaa1111  ratchet trace aaaa1111"
 
 
