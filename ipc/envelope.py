@@ -1,8 +1,8 @@
 """What travels: the envelope, its kinds, and its form on the wire.
 
 On the wire an envelope is the array `[version, kind, key, source, target, method, remaining_ms, idempotent, trace,
-credit, body]`. The array is frozen and append-only: later versions add elements at its end, readers ignore what they
-do not know. Bodies are opaque here.
+credit, body]`. The array is frozen and append-only: later versions add elements (no maps) at its end, readers ignore
+what they do not know. Bodies are opaque here.
 """
 
 from enum import IntEnum
