@@ -4,13 +4,14 @@ What a task author imports: `task` and `Context`. Importing this package costs n
 on its fast path); each name is loaded when it is first used.
 """
 
-from ratchet.version import VERSION as __version__
+from ratchet.version import VERSION
 
 TYPE_CHECKING = False  # the name is what type checkers know; importing `typing` for it would cost milliseconds
 if TYPE_CHECKING:
     from ratchet.authoring import task as task
     from ratchet.context import Context as Context
 
+__version__ = VERSION
 __all__ = ["Context", "__version__", "task"]
 
 _HOMES = {"task": "ratchet.authoring", "Context": "ratchet.context"}

@@ -21,9 +21,9 @@ class Sink(Protocol):
     """Where a context's words go. Every method may be called from any thread."""
 
     def log(
-        self, level: "Level", logger: str, message: str, context: dict[str, Any], error: BaseException | None = None
+        self, level: "Level", logger: str, message: object, context: dict[str, Any], error: BaseException | None = None
     ) -> None:
-        """One log record."""
+        """One log record; whatever the message is, it is made text."""
         ...
 
     def progress(self, current: float, total: float | None, message: str | None) -> None:
@@ -123,27 +123,27 @@ class Log:
 
     def __call__(self, message: object, /, **context: Any) -> None:
         """Record at level info. Keyword arguments become the record's context."""
-        self._sink.log("info", "ctx", text(message), context)
+        self._sink.log("info", "ctx", message, context)
 
     def debug(self, message: object, /, **context: Any) -> None:
         """Record at level debug: kept only where the execution is traced."""
-        self._sink.log("debug", "ctx", text(message), context)
+        self._sink.log("debug", "ctx", message, context)
 
     def info(self, message: object, /, **context: Any) -> None:
         """Record at level info."""
-        self._sink.log("info", "ctx", text(message), context)
+        self._sink.log("info", "ctx", message, context)
 
     def warning(self, message: object, /, **context: Any) -> None:
         """Record at level warn."""
-        self._sink.log("warn", "ctx", text(message), context)
+        self._sink.log("warn", "ctx", message, context)
 
     def error(self, message: object, /, **context: Any) -> None:
         """Record at level error."""
-        self._sink.log("error", "ctx", text(message), context)
+        self._sink.log("error", "ctx", message, context)
 
     def exception(self, message: object, /, **context: Any) -> None:
         """Record at level error with the exception that is being handled."""
-        self._sink.log("error", "ctx", text(message), context, sys.exception())
+        self._sink.log("error", "ctx", message, context, sys.exception())
 
 
 class Context:

@@ -6,45 +6,67 @@ Strict where `ratchet.plain` is lossy: what a task returns is either delivered e
 import json
 import math
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any, cast
+
+import msgpack
 
 from ratchet.errors import InvalidOutputError
 
 DEPTH_MAX = 100
 _INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**64 - 1
-_ATOM_BYTES_MIN = 1
+_ITEMS_LOOKED_AT = 10_000
 
 
 def check_output(value: Any, bytes_max: int) -> int:
-    """Walk an output of JSON types; returns its size as JSON in bytes.
+    """Check an output of JSON types; returns its size as JSON in bytes.
 
     Raises:
         InvalidOutputError: Something in it is not JSON, it is too deep, or it is larger than `bytes_max`.
     """
-    _Walk(bytes_max).check(value)
-    size = len(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
-    if size > bytes_max:
-        raise _too_large(f"{size} bytes of JSON", size, bytes_max)
+    try:
+        size = len(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
+        if size > bytes_max:
+            raise _too_large(f"{size} bytes of JSON", size, bytes_max)
+        if not _depth_fits(value):
+            raise ValueError(f"it is nested deeper than {DEPTH_MAX} levels")
+        msgpack.packb(value, use_bin_type=True)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        _Walk().check(value)  # slower, and able to say where it is
+        raise InvalidOutputError(f"the output cannot be made JSON: {error}") from error
     return size
+
+
+def _depth_fits(value: object) -> bool:
+    level: list[object] = [value]
+    for _ in range(DEPTH_MAX + 1):
+        containers = cast(
+            "list[dict[object, object] | list[object]]", [x for x in level if isinstance(x, (dict, list))]
+        )
+        level = [item for container in containers for item in _values(container)]
+        if not level:
+            return True
+    return False
 
 
 def refuse_huge(result: object, bytes_max: int) -> None:
     """Look at the texts in the plain containers of a raw result, without copying anything.
 
+    A hint, not a check: it sees enough to refuse 100 MB of text before it is copied several times.
+
     Raises:
         InvalidOutputError: They alone are more than `bytes_max`.
     """
     total = 0
-    seen: set[int] = set()
     pending = [result]
-    while pending:
+    for _ in range(_ITEMS_LOOKED_AT):
+        if not pending:
+            return
         item = pending.pop()
         if isinstance(item, (str, bytes, bytearray)):
             total += len(item)
-        elif isinstance(item, (dict, list, tuple)) and id(cast("object", item)) not in seen:
-            seen.add(id(cast("object", item)))
-            total += len(cast("list[object]", item))
-            pending.extend(_values(cast("dict[object, object] | Sequence[object]", item)))
+        elif isinstance(item, (dict, list, tuple)):
+            pending.extend(islice(_values(cast("dict[object, object] | Sequence[object]", item)), _ITEMS_LOOKED_AT))
         if total > bytes_max:
             raise _too_large(f"more than {total} bytes of JSON", total, bytes_max)
 
@@ -56,34 +78,29 @@ def _values(container: "dict[object, object] | Sequence[object]") -> Iterable[ob
 def find_unserializable(value: object) -> str | None:
     """Where in a raw result something sits that no JSON type can hold, or None where it cannot be told."""
     try:
-        _Walk(None).check(value)
+        _Walk().check(value)
     except InvalidOutputError as error:
         return error.message
     return None
 
 
 class _Walk:
-    """One pass over an output. Counts a lower bound of its size, so that a huge one is refused before it is copied."""
+    """Looks for the first thing in an output that cannot be carried, and knows where it is."""
 
-    def __init__(self, bytes_max: int | None) -> None:
-        self._bytes_max = bytes_max
-        self._bytes_min = 0
+    def __init__(self) -> None:
         self._path: list[str | int] = []
         self._open: set[int] = set()
 
     def check(self, value: object) -> None:
         """Refuse what is not JSON at and below `value`."""
         if isinstance(value, str):
-            self._count(len(value) + 2)
             self._check_text(value)
         elif value is None or isinstance(value, bool):
-            self._count(_ATOM_BYTES_MIN)
+            return
         elif isinstance(value, int):
-            self._count(_ATOM_BYTES_MIN)
             if not _INTEGER_MIN <= value <= _INTEGER_MAX:
                 raise self._error("an integer of more than 64 bits; return it as a string")
         elif isinstance(value, float):
-            self._count(_ATOM_BYTES_MIN)
             if not math.isfinite(value):
                 raise self._error(f"{value!r}, which JSON has no number for; return None or a string")
         elif isinstance(value, (dict, list, tuple)):
@@ -114,7 +131,6 @@ class _Walk:
     def _check_key(self, key: object) -> None:
         if not isinstance(key, str):
             raise self._error(f"an object with the key {key!r}; keys must be strings")
-        self._count(len(key) + 3)
         self._check_text(key)
 
     def _check_text(self, value: str) -> None:
@@ -124,11 +140,6 @@ class _Walk:
             value.encode()
         except UnicodeEncodeError as error:
             raise self._error(f"text that is not Unicode (a lone surrogate at {error.start})") from None
-
-    def _count(self, bytes_min: int) -> None:
-        self._bytes_min += bytes_min
-        if self._bytes_max is not None and self._bytes_min > self._bytes_max:
-            raise _too_large(f"more than {self._bytes_min} bytes of JSON", self._bytes_min, self._bytes_max)
 
     def _error(self, problem: str) -> InvalidOutputError:
         path = format_path(self._path)

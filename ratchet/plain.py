@@ -9,6 +9,7 @@ from typing import Any, cast
 
 TEXT_CHARACTERS_MAX = 64 * 1024
 _VALUE_CHARACTERS_MAX = 8 * 1024
+_NOTE_CHARACTERS = 48
 _ITEMS_MAX = 100
 _DEPTH_MAX = 6
 _VALUES_MAX = 1000
@@ -27,14 +28,15 @@ def plain_mapping(values: Mapping[str, object]) -> dict[str, Any]:
 
 def text(value: object, characters_max: int = TEXT_CHARACTERS_MAX) -> str:
     """`str(value)` that never fails, holds no lone surrogate, and says so where it was cut."""
-    return cut(_encodable(_safely(str, value)), characters_max)
+    return cut(_encodable(value if isinstance(value, str) else _safely(str, value)), characters_max)
 
 
 def cut(line: str, characters_max: int = TEXT_CHARACTERS_MAX) -> str:
-    """The beginning of a long text, with a note of how much is missing."""
+    """The beginning of a long text and a note of how much is missing, together at most `characters_max`."""
     if len(line) <= characters_max:
         return line
-    return f"{line[:characters_max]}… [cut: {len(line) - characters_max} more characters]"
+    kept = max(0, characters_max - _NOTE_CHARACTERS)
+    return f"{line[:kept]}… [cut: {len(line) - kept} more characters]"
 
 
 def _encodable(line: str) -> str:

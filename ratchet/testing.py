@@ -13,6 +13,7 @@ from typing import Any
 from ratchet.authoring import definition_of
 from ratchet.context import Context, Span
 from ratchet.models import JsonObject, Level
+from ratchet.plain import text
 from ratchet.schema import Interface
 
 OUTPUT_BYTES_MAX = 4 * 1024 * 1024  # the default of limits.output_bytes
@@ -51,11 +52,11 @@ class _Memory:
         self,
         level: Level,
         logger: str,
-        message: str,
+        message: object,
         context: dict[str, Any],
         error: BaseException | None = None,
     ) -> None:
-        self.logs.append(RecordedLog(level, message, context, error))
+        self.logs.append(RecordedLog(level, text(message), context, error))
 
     def progress(self, current: float, total: float | None, message: str | None) -> None:
         self.progress_updates.append(ProgressUpdate(current, total, message))

@@ -16,6 +16,8 @@ from ratchet import process
 from ratchet.runtime.limits import data_bytes
 
 _THREAD_SECONDS = 0.1
+_KILL_SECONDS_MAX = 2.0
+_KILL_PAUSE_SECONDS = 0.001
 _DESCRIPTORS_MAX_SHARE = 0.5
 _MEMORY_MAX_SHARE = 0.5
 _KEPT_SIGNALS = (
@@ -64,17 +66,17 @@ def _threads() -> list[str]:
 def _end_processes() -> list[int]:
     """Kill and reap until there is nothing. What has ended already, and was only never waited for, does not count."""
     killed: set[int] = set()
+    deadline = time.monotonic() + _KILL_SECONDS_MAX
     while True:
         _reap()
         alive = process.descendants_of(os.getpid())
-        if not alive:
+        if not alive or time.monotonic() > deadline:  # one that cannot even be killed is left to the zygote
             return sorted(killed)
         for pid in alive:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
-        with suppress(ChildProcessError):
-            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        time.sleep(_KILL_PAUSE_SECONDS)
 
 
 def _reap() -> None:

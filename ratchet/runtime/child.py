@@ -83,9 +83,9 @@ class Child:
     def __init__(self, channel: Channel, limits: dict[str, int]) -> None:
         self._limits = limits
         self._inbox = Inbox(channel)
-        self._interruptions = Interruptions(self._inbox)
+        self._interruptions = Interruptions(self._inbox, Execution.guarded.__code__)
         self._outlet = Outlet(channel.socket, self._interruptions)
-        self._recorder = Recorder(self._outlet)
+        self._recorder = Recorder(self._outlet, self._interruptions)
         self._capture = Capture(self._recorder)
         self._file: LoadedFile | None = None
         self._interruptions.install()

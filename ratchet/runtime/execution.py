@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +81,7 @@ class Execution:
         )
         output: list[Any] = []
         with root:
-            error = self._guarded(lambda: output.append(self._perform(task, context)))
+            error = self.guarded(lambda: output.append(self._perform(task, context)))
             if error is None:
                 return Outcome(output=output[0])
             limit_memory(None)  # describing what was hit must not hit it again
@@ -92,31 +91,28 @@ class Execution:
         return Outcome(failure=failure, cancelled=asked)
 
     def _perform(self, task: LoadedTask, context: Context) -> Any:
+        self._interruptions.check()
         bound = task.interface.bind(self._order.input, context)
         result = task.definition.function(*bound.args, **bound.kwargs)
         if inspect.iscoroutine(result):
             result = run_coroutine(result, self._interruptions.cancel_with)
         return task.interface.dump(result, min(self._order.output_bytes, FRAME_BYTES_MAX - _FRAME_BYTES_SPARE))
 
-    def _guarded(self, work: Callable[[], None]) -> BaseException | None:
+    def guarded(self, work: Callable[[], None]) -> BaseException | None:
         """Do the work while signals may interrupt it; returns what ended it.
 
-        A signal can raise between any two instructions until `disarm`, so also on the way out of the first `try`.
+        This function is the gate of `Interruptions`: no signal raises in it, so what it decides stands.
         """
+        ended: BaseException | None = None
         try:
-            try:
-                limit_cpu(self._order.cpu_seconds)
-                self._interruptions.arm(self._order.execution_id)
-                work()
-            finally:
-                self._interruptions.disarm()
-                limit_cpu(None)
+            limit_cpu(self._order.cpu_seconds)
+            self._interruptions.arm(self._order.execution_id)
+            work()
         except BaseException as error:  # noqa: BLE001 - whatever an author's code raises ends the run, not the child
-            self._interruptions.disarm()
-            with suppress(OSError):
-                limit_cpu(None)
-            return error
-        return None
+            ended = error
+        self._interruptions.armed = None
+        limit_cpu(None)
+        return ended
 
     def _describe(self, error: BaseException) -> Failure:
         reason = self._interruptions.cancel_reason

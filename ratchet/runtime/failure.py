@@ -1,19 +1,21 @@
 """An exception as a `Failure`: its chain, frames with source lines, and the category a caller can act on."""
 
+import asyncio
 import builtins
 import errno
 import linecache
 import os
 import re
-import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, cast
 
 from ratchet.errors import InvalidInputError, InvalidOutputError
 from ratchet.models import Category, ExceptionInfo, Failure, Frame
 from ratchet.plain import cut, text
+from ratchet.runtime.facts import bases_of, facts_of
 from ratchet.runtime.interruption import CpuTimeExceeded
 
 MODULE_PREFIX = "ratchet_task_"
@@ -21,10 +23,10 @@ _PRIVATE_NAME = re.compile(rf"\b{MODULE_PREFIX}[0-9a-f]{{16}}\.")
 _CHAIN_MAX = 12
 _FRAMES_HEAD, _FRAMES_TAIL = 10, 40
 _MESSAGE_CHARACTERS_MAX = 8 * 1024
-_RUNTIME_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - compared as text
+_RUNTIME_FOLDER = str(Path(__file__).parent) + os.sep
 _OWN_FOLDERS = (
-    _RUNTIME_FOLDER + os.sep,
-    os.path.dirname(str(sys.modules["asyncio"].__file__) if "asyncio" in sys.modules else "asyncio") + os.sep,  # noqa: PTH120
+    str(Path(__file__).parent.parent) + os.sep,
+    str(Path(asyncio.__file__).parent) + os.sep,
     "<frozen importlib",
 )
 Relation = Literal["cause", "context", "member"]
@@ -72,6 +74,8 @@ class Describer:
                     frames=self._frames(one.__traceback__),
                     relation=relation,
                     notes=[text(note, 1024) for note in _notes(one)],
+                    bases=[_class_name(kind) for kind in bases_of(one)],
+                    facts=facts_of(one),
                 )
             )
         return found
@@ -79,8 +83,9 @@ class Describer:
     def stack_trace(self, error: BaseException) -> str:
         """The text Python would print, without the runtime's own frames at the top."""
         try:
-            trimmed = traceback.TracebackException(type(error), error, _trim(error.__traceback__), compact=True)
-            lines = "".join(trimmed.format())
+            whole = traceback.TracebackException(type(error), error, _trim(error.__traceback__), compact=True)
+            _hide_runtime(whole)
+            lines = "".join(whole.format())
         except Exception as problem:  # noqa: BLE001 - the author's exception class may break its own formatting
             lines = f"{_type_name(error)}: {_message(error)}\n(no traceback: {type(problem).__name__})"
         return text(_PRIVATE_NAME.sub("", lines))
@@ -91,7 +96,8 @@ class Describer:
 
     def _frames(self, trace: TracebackType | None) -> list[Frame]:
         frames: list[Frame] = []
-        walked = list(traceback.walk_tb(_trim(trace)))
+        whole = list(traceback.walk_tb(_trim(trace)))
+        walked = [(frame, line) for frame, line in whole if not _is_runtime(frame.f_code.co_filename)] or whole
         if len(walked) > _FRAMES_HEAD + _FRAMES_TAIL:
             walked = walked[:_FRAMES_HEAD] + walked[-_FRAMES_TAIL:]
         for frame, line in walked:
@@ -156,8 +162,25 @@ def _trim(trace: TracebackType | None) -> TracebackType | None:
     return first if first is not None else trace
 
 
+def _is_runtime(file: str) -> bool:
+    return file.startswith(_RUNTIME_FOLDER)
+
+
+def _hide_runtime(trace: traceback.TracebackException | None) -> None:
+    """Take the runtime's frames out of a traceback and of those it came from."""
+    while trace is not None:
+        trace.stack[:] = [frame for frame in trace.stack if not _is_runtime(frame.filename)] or trace.stack
+        for member in trace.exceptions or ():
+            _hide_runtime(member)
+        _hide_runtime(trace.__context__)
+        trace = trace.__cause__
+
+
 def _type_name(error: BaseException) -> str:
-    kind = type(error)
+    return _class_name(type(error))
+
+
+def _class_name(kind: type) -> str:
     if kind.__module__ == builtins.__name__ or kind.__module__.startswith(MODULE_PREFIX):
         return kind.__qualname__
     if kind.__module__.startswith("ratchet."):

@@ -1,15 +1,16 @@
 """How a run is interrupted from outside: a cancel request (SIGUSR1) and the CPU-time limit (SIGXCPU).
 
-Python runs signal handlers in the main thread between two instructions, so a handler may raise anywhere in it. Two
-rules keep that harmless: our own raise nothing unless a run is armed, and no handler, the author's included, runs while
-the main thread is shielded (it is in the middle of writing a frame); it runs when the shield is left.
+Python runs signal handlers in the main thread between two instructions, so a handler may raise anywhere in it. Three
+rules keep that harmless, for the author's handlers too: none does anything unless a run is armed; none runs while the
+main thread is shielded (it is in the middle of writing a frame), but when the shield is left; and none raises in the
+function that arms and disarms, which it finds by the frame that was interrupted.
 """
 
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, cast
 
 from ratchet.runtime.inbox import Inbox
@@ -28,14 +29,20 @@ class CpuTimeExceeded(BaseException):
 class Interruptions:
     """The state behind the signal handlers of a child. As a context manager it is the shield.
 
+    Args:
+        inbox: Where cancel requests are found.
+        gate: The code in which nothing is raised: it sets `armed` to None, and decides what ended a run.
+
     Attributes:
+        armed: The execution that signals concern; None: they do nothing.
         cancel_reason: Why the armed run was asked to stop; None where it was not.
     """
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: Inbox, gate: CodeType) -> None:
         self._inbox = inbox
+        self._gate = gate
         self._main = threading.main_thread().ident
-        self._armed: str | None = None
+        self.armed: str | None = None
         self._cancel: Callable[[], object] | None = None
         self._shields = 0
         self._due: deque[Callable[[], object]] = deque()
@@ -44,21 +51,21 @@ class Interruptions:
     def install(self) -> None:
         """Take over the two signals, and wrap every handler that is installed from now on."""
         defer_handlers(self)
-        signal.signal(signal.SIGUSR1, lambda _number, _frame: self._look_for_cancel())
-        signal.signal(signal.SIGXCPU, lambda _number, _frame: self._cpu_time_is_up())
+        signal.signal(signal.SIGUSR1, self._on_cancel)
+        signal.signal(signal.SIGXCPU, self._on_cpu_time_up)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def arm(self, execution_id: str) -> None:
         """From now on signals concern this execution; a cancel that already waits takes effect at once."""
         self.cancel_reason = None
         self._cancel = None
-        self._armed = execution_id
+        self.armed = execution_id
         self._look_for_cancel()
 
-    def disarm(self) -> None:
-        """From now on our signals do nothing."""
-        self._armed = None
-        self._cancel = None
+    def check(self) -> None:
+        """To be called at the start of the work: raises a cancel that came while nothing could be raised."""
+        if self.cancel_reason is not None:
+            raise Cancelled(self.cancel_reason)
 
     def cancel_with(self, cancel: Callable[[], object] | None) -> None:
         """How to cancel what runs now instead of raising `Cancelled` in it. None: raise again."""
@@ -66,12 +73,14 @@ class Interruptions:
         if cancel is not None and self.cancel_reason is not None:
             cancel()
 
-    def when_unshielded(self, action: Callable[[], object]) -> None:
-        """Do it now, or when the main thread has left its shield. Called by signal handlers."""
+    def handle(self, handler: Handler, number: int, frame: FrameType | None) -> None:
+        """Call a signal handler now, or when the main thread has left its shield, or not at all."""
+        if self.armed is None:
+            return
         if self._shields:
-            self._due.append(action)
-        else:
-            action()
+            self._due.append(lambda: handler(number, frame))
+        elif frame is None or frame.f_code is not self._gate or handler == self._on_cancel:
+            handler(number, frame)
 
     def __enter__(self) -> None:
         """Shield the main thread; other threads run no signal handlers."""
@@ -87,24 +96,23 @@ class Interruptions:
         while self._due and not self._shields:
             self._due.popleft()()
 
-    def _look_for_cancel(self) -> None:
-        """Between runs the loop of the child reads the channel itself, and a cancel comes too late."""
-        if self._armed is None:
-            return
+    def _on_cancel(self, _number: int, frame: FrameType | None) -> None:
+        if self._look_for_cancel():
+            if self._cancel is not None:
+                self._cancel()
+            elif frame is None or frame.f_code is not self._gate:
+                self.check()
+
+    def _look_for_cancel(self) -> bool:
+        """Take the cancel requests that have arrived. Returns whether the first one for this run is among them."""
+        before = self.cancel_reason
         for body in self._inbox.cancels():
-            if body.get("execution_id") in (None, self._armed) and self.cancel_reason is None:
+            if body.get("execution_id") in (None, self.armed) and self.cancel_reason is None:
                 self.cancel_reason = str(body.get("reason") or "")
-                self._interrupt()
+        return before is None and self.cancel_reason is not None
 
-    def _interrupt(self) -> None:
-        if self._cancel is not None:
-            self._cancel()
-        elif self._armed is not None:
-            raise Cancelled(self.cancel_reason)
-
-    def _cpu_time_is_up(self) -> None:
-        if self._armed is not None:
-            raise CpuTimeExceeded("the CPU time of this execution is used up")
+    def _on_cpu_time_up(self, _number: int, _frame: FrameType | None) -> None:
+        raise CpuTimeExceeded("the CPU time of this execution is used up")
 
 
 class Deferred:
@@ -115,8 +123,8 @@ class Deferred:
         self.handler = handler
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Handle the signal, now or a little later."""
-        self._interruptions.when_unshielded(lambda: self.handler(number, frame))
+        """Handle the signal."""
+        self._interruptions.handle(self.handler, number, frame)
 
 
 def defer_handlers(interruptions: Interruptions) -> None:

@@ -1,6 +1,11 @@
-"""The `Sink` of a child: makes records of what is said in a run and sends them. Between runs it drops everything."""
+"""The `Sink` of a child: makes records of what is said in a run and sends them. Between runs it drops everything.
+
+A record is made and sent under the shield: a signal handler that raises in the middle of it would either lose the
+record, or have its exception swallowed where the author's objects are made text.
+"""
 
 import time
+from contextlib import AbstractContextManager
 from typing import Any
 
 from ratchet.context import Span
@@ -13,8 +18,9 @@ from ratchet.runtime.outlet import Outlet
 class Recorder:
     """Records logs, progress and spans of the run in progress."""
 
-    def __init__(self, outlet: Outlet) -> None:
+    def __init__(self, outlet: Outlet, shield: AbstractContextManager[None]) -> None:
         self._outlet = outlet
+        self._shield = shield
         self._describer: Describer | None = None
         self._rank_min = 0
         self._spans = True
@@ -37,7 +43,7 @@ class Recorder:
         self,
         level: Level,
         logger: str,
-        message: str,
+        message: object,
         context: dict[str, Any],
         error: BaseException | None = None,
         *,
@@ -47,45 +53,47 @@ class Recorder:
         describer = self._describer
         if describer is None or not self.wants(level):
             return
-        body: dict[str, Any] = {
-            "at_ns": time.time_ns(),
-            "level": level,
-            "logger": text(logger, 256),
-            "message": text(message),
-            "context": plain_mapping(context),
-        }
-        if error is not None:
-            body["error"] = describer.chain(error)[0].model_dump()
-            body["stack_trace"] = describer.stack_trace(error)
-        elif stack:
-            body["stack_trace"] = text(stack)
-        self._outlet.send("log", body)
+        with self._shield:
+            body: dict[str, Any] = {
+                "at_ns": time.time_ns(),
+                "level": level,
+                "logger": text(logger, 256),
+                "message": text(message),
+                "context": plain_mapping(context),
+            }
+            if error is not None:
+                body["error"] = describer.chain(error)[0].model_dump()
+                body["stack_trace"] = describer.stack_trace(error)
+            elif stack:
+                body["stack_trace"] = text(stack)
+            self._outlet.send("log", body)
 
     def progress(self, current: float, total: float | None, message: str | None) -> None:
         """How far the task is."""
         if self._describer is None:
             return
-        body = {
-            "current": float(current),
-            "total": None if total is None else float(total),
-            "message": None if message is None else text(message, 1024),
-            "at_ns": time.time_ns(),
-        }
-        self._outlet.send("progress", body)
+        numbers = {"current": float(current), "total": None if total is None else float(total)}
+        with self._shield:
+            shown = None if message is None else text(message, 1024)
+            self._outlet.send("progress", {**numbers, "message": shown, "at_ns": time.time_ns()})
 
     def span(self, span: Span) -> None:
         """A span that has ended."""
         if self._describer is None or not (self._spans or span.kind == "server"):
             return
-        body = {
-            "span_id": span.span_id,
-            "parent_id": span.parent_id,
-            "name": text(span.name, 256),
-            "kind": span.kind,
-            "start_ns": span.start_ns,
-            "end_ns": span.end_ns,
-            "status": span.status,
-            "status_message": None if span.status_message is None else text(span.status_message, 2048),
-            "attributes": plain_mapping(span.attributes),
-        }
-        self._outlet.send("span", body)
+        with self._shield:
+            self._outlet.send("span", _span_body(span))
+
+
+def _span_body(span: Span) -> dict[str, Any]:
+    return {
+        "span_id": span.span_id,
+        "parent_id": span.parent_id,
+        "name": text(span.name, 256),
+        "kind": span.kind,
+        "start_ns": span.start_ns,
+        "end_ns": span.end_ns,
+        "status": span.status,
+        "status_message": None if span.status_message is None else text(span.status_message, 2048),
+        "attributes": plain_mapping(span.attributes),
+    }
