@@ -21,6 +21,7 @@ from ratchet.messages import CancelExecution, ExecutionPage, GetExecution, ListE
 from ratchet.models import Execution, JsonObject, Status, Task
 from ratchet.validation import summarize
 
+INPUT_BYTES_MAX = 1024 * 1024
 _REPLY_MARGIN_SECONDS = 0.5  # a wait ends this long before the caller gives up on the call
 
 
@@ -55,6 +56,7 @@ class Desk:
             QueueFullError: Too many wait already.
             StoreError: It could not be recorded, so it was not accepted.
         """
+        _require_bounded(len(request.body))
         accepting = self._accepting.get(body.execution_id)
         live = self._ledger.live.get(body.execution_id) if accepting is None else await asyncio.shield(accepting)
         if live is not None:
@@ -215,6 +217,16 @@ def _new(body: Submit, task: Task) -> Live:
 def _progress(execution: Execution) -> JsonObject:
     progress = execution.progress.model_dump() if execution.progress is not None else {}
     return {"execution_id": execution.execution_id, "status": execution.status.value, **progress}
+
+
+def _require_bounded(size: int) -> None:
+    """An execution, its input and its output travel in one message; what is larger belongs into a file."""
+    if size > INPUT_BYTES_MAX:
+        raise InvalidInputError(
+            f"input and metadata are {size} bytes of JSON and may be {INPUT_BYTES_MAX}; put the data into a file and "
+            "give the task its path",
+            details={"bytes": size, "bytes_max": INPUT_BYTES_MAX},
+        )
 
 
 def _require_same(found: Execution, body: Submit) -> None:

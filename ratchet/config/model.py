@@ -41,7 +41,7 @@ class LimitsConfig(Section):
     cpu_seconds: Seconds = Field(default=300.0, ge=1, description="CPU time an execution may use")
     file_bytes: Bytes = Field(default=2**30, description="size of any file an execution writes")
     open_files: Count = Field(default=1024, ge=64, description="files an execution may have open at a time")
-    output_bytes: Bytes = Field(default=4 * 2**20, le=32 * 2**20, description="size of an execution's output as JSON")
+    output_bytes: Bytes = Field(default=4 * 2**20, le=4 * 2**20, description="size of an execution's output as JSON")
     timeout_seconds: Seconds = Field(
         default=300.0, gt=0, description="longest time an execution may take; a task may ask for less"
     )
