@@ -29,6 +29,7 @@ SLACK_SECONDS = 30.0
 _LOG_PAGE = 500
 _LOG_PAUSE_SECONDS = 0.5
 _DRAIN_SECONDS = 5.0
+_FAREWELL_SECONDS = 1.0
 
 T = TypeVar("T")
 
@@ -120,6 +121,8 @@ async def _stop_on_interrupt(
         if asking.done() and (error := asking.exception()) is not None:
             audience.note(f"it could not be cancelled: {error}")
         await second
+        # Who is in a hurry leaves before the answer, not before the request.
+        await asyncio.wait({asking}, timeout=_FAREWELL_SECONDS)
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _TERMINAL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _JSON_CHARACTERS_MAX = 8_000
+_GAP = 3  # between the columns of a styled table
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -128,15 +129,15 @@ def _plain_table(table: Table) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def styled(blocks: Sequence[Block]) -> "list[RenderableType]":
-    """The blocks as rich renderables. Text is never read as rich markup."""
+def styled(blocks: Sequence[Block], width: int) -> "list[RenderableType]":
+    """The blocks as rich renderables for a terminal of `width` columns. Text is never read as rich markup."""
     shown: list[RenderableType] = []
     for block in blocks:
         match block:
             case Line():
                 shown.append(_rich_line(block))
             case Table():
-                shown.append(_rich_table(block))
+                shown.append(_rich_table(block, width))
             case Json():
                 shown.append(_rich_json(block))
     return shown
@@ -168,12 +169,14 @@ def _rich_json(block: Json) -> "Text":
     return shown
 
 
-def _rich_table(table: Table) -> "RichTable":
+def _rich_table(table: Table, width: int) -> "RichTable":
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as RichTable
     from rich.text import Text
 
     shown = RichTable(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    if _width_min(table) > width:
+        shown.width = _width_min(table)  # the terminal wraps it: better than ids that are cut
     for column in table.columns:
         shown.add_column(
             column.title,
@@ -187,3 +190,12 @@ def _rich_table(table: Table) -> "RichTable":
             *(Text(printable(piece.text), piece.style, no_wrap=column.cut or None) for piece, column in cells)
         )
     return shown
+
+
+def _width_min(table: Table) -> int:
+    """Columns on the screen below which what may not be folded would be cut."""
+    rigid = (
+        max([len(column.title), *(len(row[index].text) for row in table.rows if not column.flexible)])
+        for index, column in enumerate(table.columns)
+    )
+    return sum(rigid) + _GAP * (len(table.columns) - 1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from ratchet.cli.execution_view import progress_text
 from ratchet.cli.log_view import record_blocks
-from ratchet.cli.render import Piece, line, one_line, styled
+from ratchet.cli.render import Block, Piece, line, one_line, styled
 from ratchet.cli.terminal import Terminal
 from ratchet.messages import StoredLogRecord
 from ratchet.models import JsonObject
@@ -93,12 +93,14 @@ class LiveDisplay(Display):
 
     def records(self, records: Sequence[StoredLogRecord]) -> None:
         """Print them above the bar."""
-        for renderable in styled(record_blocks(records)):
-            self._bar.console.print(renderable)
+        self._print(record_blocks(records))
 
     def note(self, text: str) -> None:
         """Print it above the bar."""
-        for renderable in styled([line(Piece(text, "dim"))]):
+        self._print([line(Piece(text, "dim"))])
+
+    def _print(self, blocks: Sequence[Block]) -> None:
+        for renderable in styled(blocks, self._bar.console.width):
             self._bar.console.print(renderable)
 
 

@@ -88,5 +88,5 @@ def _print(blocks: Sequence[Block], console: "Console | None", stream: TextIO) -
     if console is None:
         stream.write(plain(blocks) + "\n")
         return
-    for renderable in styled(blocks):
-        console.print(renderable)
+    for renderable in styled(blocks, console.width):
+        console.print(renderable, crop=False)

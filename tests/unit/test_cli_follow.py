@@ -208,3 +208,12 @@ async def test_a_log_that_cannot_be_read_to_its_end_is_said() -> None:
     project.end()
     assert (await following(project, audience, asyncio.Queue())).status is Status.COMPLETED
     assert any("ratchet logs abc" in note for note in audience.notes)
+
+
+async def test_two_interrupts_at_once_still_ask_the_execution_to_stop() -> None:
+    project, audience, interrupts = Project(), Audience(), asyncio.Queue[None]()
+    interrupts.put_nowait(None)
+    interrupts.put_nowait(None)
+    with pytest.raises(LeftRunning):
+        await following(project, audience, interrupts)
+    assert project.cancelled.is_set()

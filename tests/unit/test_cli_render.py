@@ -19,8 +19,8 @@ def table(rows: int = 1) -> Table:
 def shown(blocks: list[Block], width: int = 60) -> str:
     file = io.StringIO()
     console = Console(file=file, width=width, force_terminal=True, color_system="standard", highlight=False)
-    for renderable in styled(blocks):
-        console.print(renderable)
+    for renderable in styled(blocks, width):
+        console.print(renderable, crop=False)
     return file.getvalue()
 
 
@@ -40,6 +40,13 @@ def test_a_styled_table_folds_the_flexible_column_and_keeps_ids_whole() -> None:
     text = shown([table()])
     assert LONG_ID in text
     assert len(text.splitlines()) > 3
+
+
+def test_a_table_wider_than_the_terminal_is_left_to_the_terminal_to_wrap() -> None:
+    columns = (Column("ID"), Column("OTHER"), Column("NOTE", flexible=True, cut=True))
+    text = shown([Table(columns, ((Piece(LONG_ID), Piece("x" * 30), Piece("word " * 40)),))], width=30)
+    assert LONG_ID in text
+    assert "x" * 30 in text
 
 
 def test_a_cut_column_keeps_a_row_on_its_line() -> None:
