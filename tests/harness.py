@@ -21,6 +21,7 @@ from typing import Any, TypeVar, cast
 import httpx2
 import psutil
 from mcp import Client, StdioServerParameters
+from mcp.client._transport import TransportStreams
 from mcp.client.streamable_http import streamable_http_client
 
 from ratchet.errors import RatchetError
@@ -265,8 +266,7 @@ class RunningProject:
         """An MCP client over HTTP, to be entered."""
         if headers is None:
             return Client(self.url, mode=mode, **options)
-        http = httpx2.AsyncClient(headers=dict(headers), timeout=httpx2.Timeout(BOUND_SECONDS))
-        return Client(streamable_http_client(self.url, http_client=http), mode=mode, **options)
+        return Client(_transport(self.url, headers), mode=mode, **options)
 
     def stdio_client(self, mode: str = "auto", **options: Any) -> Client:
         """An MCP client over stdio, to be entered."""
@@ -282,6 +282,15 @@ class RunningProject:
     def http(self, **options: Any) -> httpx2.AsyncClient:
         """A plain HTTP client with the front as its base, to be entered."""
         return httpx2.AsyncClient(base_url=self.base_url, timeout=BOUND_SECONDS, **options)
+
+
+@asynccontextmanager
+async def _transport(url: str, headers: Mapping[str, str]) -> AsyncGenerator[TransportStreams]:
+    async with (
+        httpx2.AsyncClient(headers=dict(headers), timeout=BOUND_SECONDS) as http,
+        streamable_http_client(url, http_client=http) as streams,
+    ):
+        yield streams
 
 
 @contextmanager

@@ -29,8 +29,9 @@ def tasks(catalogue: Catalogue, names: ToolNames, *, include_schemas: bool = Fal
     Raises:
         RequestError: The cursor is none of ours.
     """
-    broken = [] if after is not None else [_broken(one) for one in catalogue.broken[:_BROKEN_MAX]]
-    rest = [one for one in catalogue.tasks if after is None or one.task_id > _task_id(after)]
+    last = None if after is None else _task_id(after)
+    broken = [] if last is not None else [_broken(one) for one in catalogue.broken[:_BROKEN_MAX]]
+    rest = [one for one in catalogue.tasks if last is None or one.task_id > last]
     rows = [_row(one, include_schemas=include_schemas) for one in rest]
     room = LIST_CHARACTERS_MAX - sum(len(json.dumps(one)) for one in broken)
     shown = fitting(rows, [len(json.dumps(one)) for one in rows], room)

@@ -1,0 +1,178 @@
+"""The HTTP front: who is let in, its routes, and what it does when it goes away."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mcp import Client
+
+from tests.harness import RunningProject, eventually_async, running_project, started_project
+from tests.integration.agents import Agent
+
+KEYS = {
+    "TEST_KEY_ONE": "key-one-0123456789",
+    "TEST_KEY_TWO": "key-two-0123456789",
+}
+AUTH = {
+    "mcp": {
+        "server": {
+            "tool_names": "dotted",
+            "auth": {
+                "type": "api_key",
+                "api_keys": [
+                    {"key": "${TEST_KEY_ONE}", "name": "one"},
+                    {"key": "${TEST_KEY_TWO}", "name": "two"},
+                ],
+            },
+        }
+    }
+}
+WRONG: list[dict[str, str]] = [
+    {},
+    {"Authorization": "Bearer wrong"},
+    {"Authorization": "Bearer"},
+    {"Authorization": "Basic a2V5LW9uZS0wMTIzNDU2Nzg5"},
+    {"X-API-Key": "wrong"},
+    {"X-API-Key": ""},
+    {"X-API-Key": "${TEST_KEY_ONE}"},
+    {"Authorization": "Bearer wrong", "X-API-Key": "key-one-0123456789"},
+]
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProject]:
+    with started_project(tmp_path_factory.mktemp("guarded") / "project", config=AUTH, environ=KEYS) as project:
+        yield project
+
+
+@pytest.mark.parametrize("headers", WRONG)
+@pytest.mark.parametrize("path", ["/mcp", "/traces/exec_1", "/logs/exec_1"])
+async def test_without_a_right_key_nothing_is_answered(
+    guarded: RunningProject, path: str, headers: dict[str, str]
+) -> None:
+    async with guarded.http(headers=headers) as client:
+        for method in ("GET", "POST") if path == "/mcp" else ("GET",):
+            response = await client.request(method, path)
+            assert response.status_code == 401
+            assert response.headers["www-authenticate"].startswith("Bearer ")
+
+
+async def test_health_needs_no_key_and_says_nothing_else(guarded: RunningProject) -> None:
+    async with guarded.http() as client:
+        response = await client.get("/healthz")
+    assert response.status_code == 200
+    assert response.json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize(
+    ("headers", "name"),
+    [({"Authorization": "Bearer key-one-0123456789"}, "one"), ({"X-API-Key": "key-two-0123456789"}, "two")],
+)
+async def test_a_key_lets_in_and_names_the_client(
+    guarded: RunningProject, mode: str, headers: dict[str, str], name: str
+) -> None:
+    async with guarded.client(mode, headers=headers) as client:
+        tools = await client.list_tools()
+        assert "ratchet.execute_task" in [tool.name for tool in tools.tools]
+        result = await client.call_tool("ratchet.execute_task", {"task_id": "add", "input": {"a": 1}})
+        assert result.structured_content is not None
+        status = await client.call_tool(
+            "ratchet.get_execution_status", {"execution_id": result.structured_content["execution_id"]}
+        )
+    assert status.structured_content is not None
+    assert status.structured_content["source"]["client"] == name
+
+
+async def test_no_answer_and_no_log_holds_a_key(guarded: RunningProject) -> None:
+    async with guarded.client(headers={"X-API-Key": KEYS["TEST_KEY_ONE"]}) as client:
+        await client.call_tool("ratchet.get_system_health", {})
+    for path in (guarded.data_dir / "logs").glob("*.jsonl"):
+        text = path.read_text()
+        assert not any(key in text for key in KEYS.values())
+
+
+async def test_addresses_in_answers_answer(shared_project: RunningProject) -> None:
+    async with shared_project.client() as client:
+        agent = Agent(client)
+        result = await agent.run("steps", {"count": 3, "seconds": 0.01})
+    async with shared_project.http() as http:
+        trace = await http.get(result.structured["trace_url"])
+        assert trace.status_code == 200
+        assert trace.json()["trace"]["spans"][0]["name"] == "steps"
+        logs = await http.get(result.structured["logs_url"], params={"limit": "2", "level": "info"})
+        assert logs.status_code == 200
+        assert [line["message"] for line in logs.json()["logs"]] == ["step <number>"]
+        assert logs.json()["logs"][0]["count"] == 2
+        unknown = await http.get("/traces/exec_unknown")
+        assert (unknown.status_code, unknown.json()["error"]["type"]) == (404, "unknown_execution")
+        wrong = await http.get(result.structured["logs_url"], params={"limit": "many"})
+        assert (wrong.status_code, wrong.json()["error"]["type"]) == (400, "invalid_arguments")
+        assert (await http.get("/nowhere")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/logs/exec_1"])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"Host": "evil.example:80"}, 421), ({"Origin": "http://evil.example"}, 403)],
+)
+async def test_pages_of_the_web_are_kept_out(
+    shared_project: RunningProject, path: str, headers: dict[str, str], status: int
+) -> None:
+    async with shared_project.http(headers={"Accept": "application/json, text/event-stream", **headers}) as client:
+        response = await client.get(path)
+    assert response.status_code == status
+
+
+async def test_a_call_waits_across_a_restart_of_the_runner(tmp_path: Path) -> None:
+    async with running_project(tmp_path / "project") as project, project.client() as client:
+        agent = Agent(client)
+        running = asyncio.create_task(agent.run("steps", {"count": 20, "seconds": 0.2}, wait_seconds=50))
+        await eventually_async(lambda: project.child("task-runner").pid, "the runner runs")
+        await asyncio.to_thread(_wait_for_execution, project)
+        await asyncio.to_thread(project.kill, "task-runner")
+        result = await running
+    assert result.structured["status"] == "completed", result.text
+    assert result.structured["output"] == 20
+
+
+async def test_a_restarted_front_serves_the_same_port(tmp_path: Path) -> None:
+    async with running_project(tmp_path / "project") as project:
+        url = project.url
+        async with Client(url) as client:
+            before = await Agent(client).run("add", {"a": 1})
+        await asyncio.to_thread(project.kill, "mcp-front")
+        async with Client(url) as client:
+            status = await Agent(client).call(
+                "get_execution_status", {"execution_id": before.structured["execution_id"]}
+            )
+    assert status.structured["output"] == 2
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_draining_front_answers_those_who_wait(tmp_path: Path, mode: str) -> None:
+    async with running_project(tmp_path / "project") as project, project.client(mode) as client:
+        running = asyncio.create_task(Agent(client).run("steps", {"count": 10, "seconds": 0.5}, wait_seconds=50))
+        await asyncio.to_thread(_wait_for_execution, project)
+        stopping = asyncio.create_task(asyncio.to_thread(project.stop, signal.SIGTERM))
+        result = await running
+        assert result.structured["status"] == "running"
+        assert "ratchet_get_execution_status" in result.structured["next"]
+        assert await stopping == 0
+
+
+def _wait_for_execution(project: RunningProject) -> None:
+    """Return when the log-store has something of a running execution."""
+    from tests.harness import eventually
+
+    database = project.data_dir / "logs.db"
+    eventually(lambda: _rows(database) > 0, "the task has logged something")
+
+
+def _rows(database: Path) -> int:
+    import sqlite3
+
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+        return connection.execute("SELECT count(*) FROM logs").fetchone()[0]
