@@ -22,7 +22,7 @@ _ATTRIBUTE = "__ratchet_task__"
 _TASK_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # two functions are two tasks, whatever they have in common
 class TaskDefinition:
     """What a decorated function says about itself."""
 

@@ -28,8 +28,7 @@ def check_output(value: Any, bytes_max: int) -> int:
         size = len(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
         if size > bytes_max:
             raise _too_large(f"{size} bytes of JSON", size, bytes_max)
-        if not _depth_fits(value):
-            raise ValueError(f"it is nested deeper than {DEPTH_MAX} levels")
+        _check_depth(value)
         msgpack.packb(value, use_bin_type=True)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         _Walk().check(value)  # slower, and able to say where it is
@@ -37,7 +36,7 @@ def check_output(value: Any, bytes_max: int) -> int:
     return size
 
 
-def _depth_fits(value: object) -> bool:
+def _check_depth(value: object) -> None:
     level: list[object] = [value]
     for _ in range(DEPTH_MAX + 1):
         containers = cast(
@@ -45,8 +44,8 @@ def _depth_fits(value: object) -> bool:
         )
         level = [item for container in containers for item in _values(container)]
         if not level:
-            return True
-    return False
+            return
+    raise ValueError(f"it is nested deeper than {DEPTH_MAX} levels")
 
 
 def refuse_huge(result: object, bytes_max: int) -> None:

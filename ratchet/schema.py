@@ -7,6 +7,7 @@ pydantic keeps for itself (`schema`, `copy`, `_x`).
 import json
 import warnings
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError, create_model
@@ -48,11 +49,10 @@ class Bound:
 
 
 class Interface:
-    """What a task takes and gives.
+    """What a task takes and gives. Making one evaluates the author's types; the JSON schemas are made when asked for.
 
-    Attributes:
-        input_schema: JSON Schema of the input object; no other keys are allowed.
-        output_schema: JSON Schema of the output, or None where the return type says nothing.
+    Raises:
+        TaskDefinitionError: A type cannot be checked, or (by the properties) has no JSON schema.
     """
 
     def __init__(self, definition: TaskDefinition) -> None:
@@ -60,16 +60,34 @@ class Interface:
         self._parameters = definition.signature.parameters
         try:
             self._model = _input_model(definition)
-            self.input_schema = _input_schema(definition, self._model)
         except _SCHEMA_ERRORS as error:
             raise _undefined(definition, "its parameters", error) from error
         returns = definition.signature.returns
         self._annotated = returns is not EMPTY and returns is not Any
         try:
             self._output: TypeAdapter[Any] = TypeAdapter(returns) if self._annotated else _ANYTHING
-            self.output_schema = self._output_schema() if self._annotated else None
         except _SCHEMA_ERRORS as error:
             raise _undefined(definition, f"its return type {returns!r}", error) from error
+
+    @cached_property
+    def input_schema(self) -> JsonObject:
+        """JSON Schema of the input object; no other keys are allowed."""
+        try:
+            return _input_schema(self._definition, self._model)
+        except _SCHEMA_ERRORS as error:
+            raise _undefined(self._definition, "its parameters", error) from error
+
+    @cached_property
+    def output_schema(self) -> JsonObject | None:
+        """JSON Schema of the output, or None where the return type says nothing."""
+        if not self._annotated:
+            return None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a default that is no JSON is simply not shown
+                return self._output.json_schema(mode="serialization", schema_generator=_JsonSchema)
+        except _SCHEMA_ERRORS as error:
+            raise _undefined(self._definition, "its return type", error) from error
 
     def bind(self, given: JsonObject, context: object = None) -> Bound:
         """Validate an input and make it the arguments of a call; `context` goes where the function wants it.
@@ -120,11 +138,6 @@ class Interface:
         check_output(output, bytes_max)
         return output
 
-    def _output_schema(self) -> JsonObject:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a default that is no JSON is simply not shown
-            return self._output.json_schema(mode="serialization", schema_generator=_JsonSchema)
-
     def _invalid(self, error: ValidationError) -> InvalidInputError:
         problems = [self._problem(item) for item in error.errors(include_url=False, include_context=False)]
         summary = "; ".join(f"{item['path'] or 'input'}: {item['message']}" for item in problems[:5])
@@ -152,6 +165,16 @@ class Interface:
         return InvalidOutputError(
             f"the output does not fit the return annotation: {summary}", details={"problems": problems}
         )
+
+
+@lru_cache(maxsize=64)
+def interface_of(definition: TaskDefinition) -> Interface:
+    """The interface of a definition, made once.
+
+    Raises:
+        TaskDefinitionError: As `Interface`.
+    """
+    return Interface(definition)
 
 
 def _field_name(index: int) -> str:

@@ -67,22 +67,26 @@ def _end_processes() -> list[int]:
     """Kill and reap until there is nothing. What has ended already, and was only never waited for, does not count."""
     killed: set[int] = set()
     deadline = time.monotonic() + _KILL_SECONDS_MAX
-    while True:
-        _reap()
+    while _reap():  # a process without children is without descendants too: it is their subreaper
         alive = process.descendants_of(os.getpid())
         if not alive or time.monotonic() > deadline:  # one that cannot even be killed is left to the zygote
-            return sorted(killed)
+            break
         for pid in alive:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
         time.sleep(_KILL_PAUSE_SECONDS)
+    return sorted(killed)
 
 
-def _reap() -> None:
-    with suppress(ChildProcessError):
+def _reap() -> bool:
+    """Reap what has ended. Returns whether there are children left."""
+    try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
+    except ChildProcessError:
+        return False
+    return True
 
 
 class Baseline:
@@ -92,7 +96,7 @@ class Baseline:
         self._memory_bytes = memory_bytes
         self._open_files = open_files
         self._folder = os.getcwd()  # noqa: PTH109 - given back to chdir as it is
-        self._environ = dict(os.environ)
+        self._environ = dict(_raw_environ())
         self._path = list(sys.path)
         self._umask = _umask()
         self._filters = list(warnings.filters)
@@ -110,9 +114,9 @@ class Baseline:
     def _restore(self) -> None:
         os.chdir(self._folder)
         os.umask(self._umask)
-        if dict(os.environ) != self._environ:
-            os.environ.clear()
-            os.environ.update(self._environ)
+        if _raw_environ() != self._environ:
+            os.environb.clear()
+            os.environb.update(self._environ)
         sys.path[:] = self._path
         warnings.filters[:] = self._filters  # pyright: ignore[reportIndexIssue]
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -127,8 +131,14 @@ class Baseline:
     def _worn_out(self) -> bool:
         return (
             data_bytes() > self._memory_bytes * _MEMORY_MAX_SHARE
-            or len(process.open_fds()) > self._open_files * _DESCRIPTORS_MAX_SHARE
+            or process.count_fds() > self._open_files * _DESCRIPTORS_MAX_SHARE
         )
+
+
+def _raw_environ() -> dict[bytes, bytes]:
+    """What is behind os.environ: reading that decodes every name and value, which costs more than the rest of this."""
+    data: dict[bytes, bytes] = vars(os.environ)["_data"]
+    return data
 
 
 def _umask() -> int:

@@ -26,7 +26,7 @@ from ratchet.runtime.failure import Describer
 from ratchet.runtime.inbox import Inbox
 from ratchet.runtime.interruption import Interruptions
 from ratchet.runtime.limits import limit_memory, limit_resources, prefer_for_oom
-from ratchet.runtime.loader import LoadedFile, load
+from ratchet.runtime.loader import LoadedFile, describe, load
 from ratchet.runtime.order import RunOrder, read_order
 from ratchet.runtime.outlet import Outlet
 from ratchet.runtime.recorder import Recorder
@@ -98,7 +98,7 @@ class Child:
         while (message := self._inbox.next()) is not None:
             kind, body = message
             if kind == "describe":
-                self._outlet.send("described", load(body["path"], body["roots"]).describe().model_dump(mode="json"))
+                self._outlet.send("described", describe(body["path"], body["roots"]))
             elif kind == "run":
                 self._run(read_order(body))
 
@@ -140,7 +140,8 @@ class Child:
             self._recorder.log("warn", "ratchet", str(left), {"threads": left.threads, "processes": left.processes})
         restored = self._baseline.restore()
         self._capture.install()
-        limit_memory(self._limits["memory_bytes"])
+        if outcome.failure is not None:  # the limit was lifted to describe it
+            limit_memory(self._limits["memory_bytes"])
         return restored and not left and not outcome.doubtful
 
 

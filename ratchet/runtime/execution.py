@@ -5,16 +5,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ratchet.authoring import TaskDefinition
 from ratchet.channel import FRAME_BYTES_MAX
 from ratchet.context import Context, Span
 from ratchet.models import Category, Failure
 from ratchet.runtime.failure import Describer
 from ratchet.runtime.interruption import Interruptions
 from ratchet.runtime.limits import limit_cpu, limit_memory
-from ratchet.runtime.loader import LoadedFile, LoadedTask
+from ratchet.runtime.loader import LoadedFile
 from ratchet.runtime.looprun import run_coroutine
 from ratchet.runtime.order import RunOrder
 from ratchet.runtime.recorder import Recorder
+from ratchet.schema import interface_of
 
 _FRAME_BYTES_SPARE = 1024 * 1024
 
@@ -37,7 +39,7 @@ class Outcome:
         )
 
 
-def find_task(file: LoadedFile, order: RunOrder) -> LoadedTask | Failure:
+def find_task(file: LoadedFile, order: RunOrder) -> TaskDefinition | Failure:
     """The ordered task in a loaded file, or why it is not the one that was ordered."""
     if file.version != order.version:
         message = (
@@ -69,7 +71,7 @@ class Execution:
         self._interruptions = interruptions
         self._describer = describer
 
-    def run(self, task: LoadedTask) -> Outcome:
+    def run(self, task: TaskDefinition) -> Outcome:
         """Run the task under a root span. Never raises."""
         root = Span(self._recorder, self._order.task_id, {"ratchet.attempt": self._order.attempt}, None, "server")
         context = Context(
@@ -90,13 +92,14 @@ class Execution:
         asked = self._interruptions.cancel_reason is not None
         return Outcome(failure=failure, cancelled=asked)
 
-    def _perform(self, task: LoadedTask, context: Context) -> Any:
+    def _perform(self, task: TaskDefinition, context: Context) -> Any:
         self._interruptions.check()
-        bound = task.interface.bind(self._order.input, context)
-        result = task.definition.function(*bound.args, **bound.kwargs)
+        interface = interface_of(task)
+        bound = interface.bind(self._order.input, context)
+        result = task.function(*bound.args, **bound.kwargs)
         if inspect.iscoroutine(result):
             result = run_coroutine(result, self._interruptions.cancel_with)
-        return task.interface.dump(result, min(self._order.output_bytes, FRAME_BYTES_MAX - _FRAME_BYTES_SPARE))
+        return interface.dump(result, min(self._order.output_bytes, FRAME_BYTES_MAX - _FRAME_BYTES_SPARE))
 
     def guarded(self, work: Callable[[], None]) -> BaseException | None:
         """Do the work while signals may interrupt it; returns what ended it.

@@ -7,10 +7,10 @@ import traceback
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ratchet.authoring import TaskDefinition, collecting
 from ratchet.errors import TaskDefinitionError
-from ratchet.messages import FileDescription
 from ratchet.models import BrokenFile, Task
 from ratchet.plain import text
 from ratchet.runtime.failure import MODULE_PREFIX, Describer
@@ -20,20 +20,11 @@ from ratchet.schema import Interface
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedTask:
-    """A task ready to run."""
-
-    definition: TaskDefinition
-    interface: Interface
-
-
-@dataclass(frozen=True, slots=True)
 class LoadedFile:
     """A task file that was imported, or could not be.
 
     Attributes:
         path: The file.
-        roots: The task roots it was loaded with.
         version: Hash of everything that was loaded from the roots.
         files: Those files, sorted.
         tasks: By id; empty where it is broken.
@@ -41,49 +32,57 @@ class LoadedFile:
     """
 
     path: str
-    roots: tuple[str, ...]
     version: str
     files: list[str]
-    tasks: dict[str, LoadedTask]
+    tasks: dict[str, TaskDefinition]
     broken: BrokenFile | None = None
 
-    def describe(self) -> FileDescription:
-        """What it defines, for the catalogue."""
-        return FileDescription(
-            version=self.version,
-            files=self.files,
-            tasks=[self._task(task_id, loaded) for task_id, loaded in sorted(self.tasks.items())],
-            broken=self.broken,
-        )
 
-    def _task(self, task_id: str, loaded: LoadedTask) -> Task:
-        definition = loaded.definition
-        return Task(
-            task_id=task_id,
-            function=definition.name,
-            path=self.path,
-            version=self.version,
-            description=definition.description,
-            input_schema=loaded.interface.input_schema,
-            output_schema=loaded.interface.output_schema,
-            tags=list(definition.tags),
-            timeout_seconds=definition.timeout_seconds,
-            idempotent=definition.idempotent,
-        )
+def describe(path: str, roots: Sequence[str]) -> dict[str, Any]:
+    """Load a task file and say what it defines, as the body of a `FileDescription`."""
+    file = load(path, roots)
+    tasks: list[dict[str, Any]] = []
+    broken = file.broken
+    try:
+        tasks = [_described(file, file.tasks[task_id]).model_dump(mode="json") for task_id in sorted(file.tasks)]
+    except Exception as error:  # noqa: BLE001 - an annotation of the author's may raise anything while it is evaluated
+        tasks, broken = [], _broken(path, roots, error)
+    return {
+        "version": file.version,
+        "files": file.files,
+        "tasks": tasks,
+        "broken": None if broken is None else broken.model_dump(mode="json"),
+    }
+
+
+def _described(file: LoadedFile, definition: TaskDefinition) -> Task:
+    interface = Interface(definition)
+    return Task(
+        task_id=definition.task_id,
+        function=definition.name,
+        path=file.path,
+        version=file.version,
+        description=definition.description,
+        input_schema=interface.input_schema,
+        output_schema=interface.output_schema,
+        tags=list(definition.tags),
+        timeout_seconds=definition.timeout_seconds,
+        idempotent=definition.idempotent,
+    )
 
 
 def load(path: str, roots: Sequence[str]) -> LoadedFile:
     """Import a task file under a private module name. Call it once in a process: what a file imports stays."""
     sources = Sources()
     sources.watch(roots)
-    tasks: dict[str, LoadedTask] = {}
+    tasks: dict[str, TaskDefinition] = {}
     broken: BrokenFile | None = None
     try:
         tasks = _tasks(_execute(path, sources))
     except BaseException as error:  # noqa: BLE001 - SystemExit at import and the like are broken files too
         broken = _broken(path, roots, error)
     digests = {path: MISSING, **sources.digests}
-    return LoadedFile(path, tuple(roots), combine(digests), sorted(digests), tasks, broken)
+    return LoadedFile(path, combine(digests), sorted(digests), tasks, broken)
 
 
 def _execute(path: str, sources: Sources) -> list[TaskDefinition]:
@@ -100,17 +99,17 @@ def _execute(path: str, sources: Sources) -> list[TaskDefinition]:
     return [definition for definition in found if definition.function.__module__ == name]
 
 
-def _tasks(definitions: list[TaskDefinition]) -> dict[str, LoadedTask]:
-    tasks: dict[str, LoadedTask] = {}
+def _tasks(definitions: list[TaskDefinition]) -> dict[str, TaskDefinition]:
+    tasks: dict[str, TaskDefinition] = {}
     for definition in definitions:
         earlier = tasks.get(definition.task_id)
         if earlier is not None:
             raise TaskDefinitionError(
-                f"two tasks in this file have the id {definition.task_id}: {_place(earlier.definition)} and "
+                f"two tasks in this file have the id {definition.task_id}: {_place(earlier)} and "
                 f"{_place(definition)}; give one of them another with @task(id=…)",
                 details={"line": definition.function.__code__.co_firstlineno},
             )
-        tasks[definition.task_id] = LoadedTask(definition, Interface(definition))
+        tasks[definition.task_id] = definition
     return tasks
 
 
