@@ -1,0 +1,179 @@
+"""An execution's failure, analysed: the cause, whether to try again, what to change, and the next call to make.
+
+Pure: everything that is known is passed in, nothing is fetched, the clock is not read. Whoever passes executions in
+sees to it that the reader of the analysis may see them.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from ratchet.analysis.classify import classify
+from ratchet.analysis.evidence import Evidence
+from ratchet.analysis.input_fixes import input_fixes
+from ratchet.analysis.next_call import ToolName, next_call
+from ratchet.analysis.result import Analysis, FailingFrame, Link, RootCause
+from ratchet.analysis.retry import retryable
+from ratchet.analysis.root_cause import causal_path, failing_frame, root_cause, shown_frame, where
+from ratchet.analysis.similar import changed_since, completed, others_of, similar_failures
+from ratchet.analysis.size import clip, fitted
+from ratchet.analysis.suggestions import Findings, suggestions
+from ratchet.analysis.taxonomy import ErrorClass
+from ratchet.errors import RequestError
+from ratchet.models import Category, ExceptionInfo, Execution, Failure, Frame, JsonObject, LogRecord, Status, Task
+
+CHARACTERS_MAX = 8_000
+LOG_LINES_MAX = 10
+_LOG_LINE_CHARACTERS_MAX = 300
+_MESSAGE_CHARACTERS_MAX = 1_500
+_LINK_CHARACTERS_MAX = 400
+_LINKS_MAX = 6
+_NOTES_MAX = 3
+_SUMMARY_CHARACTERS_MAX = 240
+_TYPE_CHARACTERS_MAX = 200
+_PATH_CHARACTERS_MAX = 300
+_PROCESS_LINES_MAX = 8
+
+# What ends an attempt from outside; the exception that the task died of is only how it took it.
+_STOPPED = (Category.TIMEOUT, Category.CANCELLED, Category.SHUTDOWN)
+_NO_SOURCES: Mapping[str, str] = MappingProxyType({})
+
+
+def analyze(
+    execution: Execution,
+    *,
+    task: Task | None,
+    log_tail: Sequence[LogRecord] = (),
+    earlier: Sequence[Execution] = (),
+    sources: Mapping[str, str] = _NO_SOURCES,
+    include_suggestions: bool = True,
+    tool_name: ToolName = str,
+    characters_max: int = CHARACTERS_MAX,
+) -> Analysis:
+    """Why an execution failed and what to do about it.
+
+    Args:
+        execution: One that failed or was cancelled; of one that still runs, the failure of its last attempt.
+        task: As the catalogue has it now; None where it is gone or broken.
+        log_tail: The newest records of its log, oldest first.
+        earlier: Other executions, failed and completed, of this task; others are ignored. The reader must be allowed to
+            see their ids and inputs.
+        sources: Text of source files by path, for the lines around the failing one; used where they still match.
+        include_suggestions: Without them it says only what happened; `next` is there all the same.
+        tool_name: How the reader calls a tool with this bare name.
+        characters_max: How long its JSON may be; the least important is left out first.
+
+    Raises:
+        RequestError: There is no failure to analyse.
+    """
+    failure = _failure_of(execution)
+    kind = classify(failure)
+    others = others_of(execution, earlier)
+    similar = similar_failures(execution, failure, others)
+    changes = changed_since(execution, others)
+    retry = retryable(kind, execution, task, similar, changes)
+    frame = failing_frame(failure.chain)
+    evidence = Evidence(
+        failure=failure,
+        path=causal_path(failure.chain),
+        given=execution.input,
+        schema=None if task is None else task.input_schema,
+        records=log_tail,
+        completed=completed(others) if kind.input_dependent else [],
+    )
+    fixes = input_fixes(evidence) if kind.input_dependent else []
+    advice = suggestions(evidence, fixes, Findings(kind, frame, retry, changes, similar))
+    cause = _root_cause(failure, frame)
+    return fitted(
+        Analysis(
+            execution_id=execution.execution_id,
+            task_id=execution.task_id,
+            status=execution.status,
+            error_type=clip(failure.type, _TYPE_CHARACTERS_MAX),
+            category=kind.name,
+            summary=_summary(failure, cause, kind),
+            root_cause=cause,
+            retryable=retry,
+            failing_frame=None if frame is None else _shortened(frame, sources),
+            suggestions=advice if include_suggestions else [],
+            next=next_call(execution, failure, kind, retry, advice, tool_name=tool_name),
+            changed_since_last_success=changes,
+            similar_failures=similar,
+            chain=[_link(one) for one in failure.chain[:_LINKS_MAX]],
+            process=_process(failure),
+            last_log_lines=[_log_line(one) for one in log_tail[-LOG_LINES_MAX:]],
+        ),
+        characters_max,
+        tool_name=tool_name,
+    )
+
+
+def _failure_of(execution: Execution) -> Failure:
+    if execution.failure is not None:
+        return execution.failure
+    if execution.status is Status.CANCELLED:
+        reason = execution.cancel_requested or "a cancel was requested"
+        return Failure(category=Category.CANCELLED, type="Cancelled", message=reason)
+    attempts = [one.failure for one in execution.attempts if one.failure is not None]
+    if execution.status is not Status.COMPLETED and attempts:
+        return attempts[-1]
+    raise RequestError(
+        f"execution {execution.execution_id} is {execution.status.value}: there is no error to analyse",
+        details={"status": execution.status.value},
+    )
+
+
+def _root_cause(failure: Failure, frame: Frame | None) -> RootCause:
+    cause = None if failure.category in _STOPPED else root_cause(failure.chain)
+    return RootCause(
+        type=clip(failure.type if cause is None else cause.type, _TYPE_CHARACTERS_MAX),
+        message=clip(failure.message if cause is None else cause.message, _MESSAGE_CHARACTERS_MAX),
+        where=_file_line(failure) if frame is None else clip(where(frame), _PATH_CHARACTERS_MAX),
+    )
+
+
+def _file_line(failure: Failure) -> str | None:
+    """Where a file that cannot be loaded is broken."""
+    path, line = failure.details.get("path"), failure.details.get("line")
+    if not isinstance(path, str):
+        return None
+    return clip(path, _PATH_CHARACTERS_MAX) + (f":{line}" if isinstance(line, int) else "")
+
+
+def _summary(failure: Failure, cause: RootCause, kind: ErrorClass) -> str:
+    said = clip(" ".join(cause.message.split()), _SUMMARY_CHARACTERS_MAX)
+    place = f" ({cause.where})" if cause.where else ""
+    raised = failure.chain[0].type if failure.chain else failure.type
+    surfaced = "" if cause.type in (raised, failure.type) else f", which surfaced as {raised}"
+    return f"{cause.type}: {said}{place}{surfaced}: {kind.meaning}."
+
+
+def _shortened(frame: Frame, sources: Mapping[str, str]) -> FailingFrame:
+    shown = shown_frame(frame, sources)
+    return shown.model_copy(
+        update={"file": shown.file[-_PATH_CHARACTERS_MAX:], "function": clip(shown.function, _TYPE_CHARACTERS_MAX)}
+    )
+
+
+def _link(error: ExceptionInfo) -> Link:
+    ours = [frame for frame in error.frames if frame.in_task] or error.frames
+    return Link(
+        type=clip(error.type, _TYPE_CHARACTERS_MAX),
+        message=clip(error.message, _LINK_CHARACTERS_MAX),
+        relation=error.relation,
+        where=clip(where(ours[-1]), _PATH_CHARACTERS_MAX) if ours else None,
+        notes=[clip(one, _LINK_CHARACTERS_MAX) for one in error.notes[:_NOTES_MAX]],
+    )
+
+
+def _process(failure: Failure) -> JsonObject | None:
+    if failure.process is None:
+        return None
+    found = failure.process.model_dump(exclude_none=True)
+    found["last_lines"] = [
+        clip(one, _LOG_LINE_CHARACTERS_MAX) for one in failure.process.last_lines[-_PROCESS_LINES_MAX:]
+    ]
+    return found
+
+
+def _log_line(record: LogRecord) -> str:
+    return clip(f"{record.level} {record.logger}: {record.message}", _LOG_LINE_CHARACTERS_MAX)
