@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ def main() -> None:
     parser.add_argument("--only", choices=PARTS, help="one part instead of all")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench.json", help="the file to write")
     arguments = parser.parse_args()
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=110)
     figures: list[Figure] = []
     for part in [arguments.only] if arguments.only else PARTS:
         started = time.monotonic()

@@ -31,6 +31,17 @@ def measure() -> list[Figure]:
         return asyncio.run(_measure(folder))
 
 
+def run_some(folder: Folder, count: int) -> None:
+    """Run `echo` so often, one after the other."""
+
+    async def run() -> None:
+        async with _linked(folder) as link:
+            for _ in range(count):
+                await _execute(link)
+
+    asyncio.run(run())
+
+
 async def _measure(folder: Folder) -> list[Figure]:
     figures: list[Figure] = []
     async with _linked(folder) as link:

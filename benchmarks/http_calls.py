@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +31,7 @@ _ids = itertools.count(1)
 class Target:
     """A server, the call that is made, and how long its calls took (milliseconds)."""
 
-    client: httpx.AsyncClient
+    clients: list[httpx.AsyncClient]  # one a caller: a shared pool of connections would be what is measured
     url: str
     tool: str
     arguments: dict[str, Any]
@@ -39,14 +40,14 @@ class Target:
     together: list[float] = field(default_factory=list[float])
     busy_seconds: float = 0.0
 
-    async def call(self, into: list[float]) -> None:
+    async def call(self, into: list[float], caller: int = 0) -> None:
         """One call, timed.
 
         Raises:
             RuntimeError: The answer is not what the task returns.
         """
         started = time.perf_counter()
-        answer = await self.client.post(self.url, json=self._request(), headers=self._headers())
+        answer = await self.clients[caller].post(self.url, json=self._request(), headers=self._headers())
         into.append(1000 * (time.perf_counter() - started))
         result: dict[str, Any] = answer.json().get("result", {}) if answer.is_success else {}
         if result.get("isError") or self.output(result.get("structuredContent", {})) != "hello":
@@ -77,15 +78,16 @@ def measure() -> list[Figure]:
 
 
 async def _measure(bare_url: str, ratchet_url: str) -> list[Figure]:
-    limits = httpx.Limits(max_connections=_CALLERS, max_keepalive_connections=_CALLERS)
-    async with (
-        httpx.AsyncClient(limits=limits, timeout=60) as bare_client,
-        httpx.AsyncClient(limits=limits, timeout=60) as ratchet_client,
-    ):
+    async with AsyncExitStack() as stack:
+
+        async def clients() -> list[httpx.AsyncClient]:
+            made = [httpx.AsyncClient(timeout=60, verify=False) for _ in range(_CALLERS)]
+            return [await stack.enter_async_context(one) for one in made]
+
         hello = {"text": "hello"}
-        bare = Target(bare_client, bare_url, "echo", hello, lambda answer: answer.get("output"))
+        bare = Target(await clients(), bare_url, "echo", hello, lambda answer: answer.get("output"))
         ratchet = Target(
-            ratchet_client,
+            await clients(),
             ratchet_url,
             "ratchet_execute_task",
             {"task_id": "echo", "input": hello, "wait_seconds": 30},
@@ -109,13 +111,13 @@ async def _crowd(target: Target, into: list[float], calls: int | None = None, se
     until = time.perf_counter() + seconds
     left = iter(range(calls)) if calls is not None else itertools.count()
 
-    async def caller() -> None:
+    async def calling(caller: int) -> None:
         while time.perf_counter() < until and next(left, None) is not None:
-            await target.call(into)
+            await target.call(into, caller)
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(_CALLERS):
-            group.create_task(caller())
+        for caller in range(_CALLERS):
+            group.create_task(calling(caller))
 
 
 def _figures(ratchet: Target, bare: Target) -> list[Figure]:

@@ -4,12 +4,13 @@ import time
 
 import psutil
 
+from benchmarks.executions import run_some
 from benchmarks.figure import Figure
 from benchmarks.processes import Folder, running_ratchet
 
 _SETTLE_SECONDS = 5.0
 _MIB = 2**20
-_EXECUTIONS = 24
+_EXECUTIONS = 200
 
 
 def measure() -> list[Figure]:
@@ -17,8 +18,7 @@ def measure() -> list[Figure]:
     with running_ratchet() as folder:
         time.sleep(_SETTLE_SECONDS)
         fresh = _by_process(folder)
-        for _ in range(_EXECUTIONS):
-            folder.ask("run", "echo", "--input", '{"text": "hello"}')
+        run_some(folder, _EXECUTIONS)
         time.sleep(_SETTLE_SECONDS)
         used = _by_process(folder)
     figures = [Figure(f"memory (PSS) idle, {name}", amount / _MIB, "MiB", 1) for name, amount in fresh.items()]
