@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from ratchet.analysis.classify import classify
-from ratchet.analysis.evidence import Evidence
-from ratchet.analysis.input_fixes import input_fixes
+from ratchet.analysis.corrections.candidates import input_fixes
+from ratchet.analysis.corrections.evidence import Evidence
 from ratchet.analysis.next_call import ToolName, next_call
 from ratchet.analysis.result import Analysis, FailingFrame, Link, RootCause
 from ratchet.analysis.retry import retryable

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 
-from ratchet.analysis.patch import apply_patch
+from ratchet.analysis.corrections.patch import apply_patch
 from ratchet.analysis.result import NextCall, Retryable, Suggestion
 from ratchet.analysis.taxonomy import ErrorClass
 from ratchet.models import Execution, Failure, JsonObject

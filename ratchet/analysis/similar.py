@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from ratchet.analysis.corrections.schema_repair import as_json
+from ratchet.analysis.corrections.successes import changed_values, difference
 from ratchet.analysis.fingerprint import fingerprint
 from ratchet.analysis.result import Changes, SimilarFailures, Versions
-from ratchet.analysis.schema_repair import as_json
-from ratchet.analysis.successes import changed_values, difference
 from ratchet.models import Execution, Failure, Status
 
 _IDS_MAX = 5

@@ -5,15 +5,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ratchet.analysis.evidence import Evidence
-from ratchet.analysis.patch import Fix
-from ratchet.analysis.places import shown
-from ratchet.analysis.reported import locate, reports_of
+from ratchet.analysis.corrections.evidence import Evidence
+from ratchet.analysis.corrections.patch import Fix
+from ratchet.analysis.corrections.places import shown
+from ratchet.analysis.corrections.reported import locate, reports_of
+from ratchet.analysis.corrections.schema_repair import as_json
+from ratchet.analysis.corrections.told import mentioned
 from ratchet.analysis.result import CONFIDENCES, Changes, Kind, Retryable, SimilarFailures, Suggestion
 from ratchet.analysis.root_cause import where
-from ratchet.analysis.schema_repair import as_json
 from ratchet.analysis.taxonomy import ErrorClass
-from ratchet.analysis.told import mentioned
 from ratchet.models import Frame, ProcessEnd
 
 _SUGGESTIONS_MAX = 6

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ratchet.analysis.hints import read_hint
-from ratchet.analysis.patch import Fix, Steps, move, remove
-from ratchet.analysis.places import as_text, objects, places, shown
+from ratchet.analysis.corrections.hints import read_hint
+from ratchet.analysis.corrections.patch import Fix, Steps, move, remove
+from ratchet.analysis.corrections.places import as_text, objects, places, shown
+from ratchet.analysis.corrections.schema_repair import as_json, joined, replacing
+from ratchet.analysis.corrections.values import Replacement, clamp, coerce, nearest
 from ratchet.analysis.result import Confidence
-from ratchet.analysis.schema_repair import as_json, joined, replacing
-from ratchet.analysis.values import Replacement, clamp, coerce, nearest
 from ratchet.models import ExceptionInfo, Failure, JsonObject
 from ratchet.output import format_path
 

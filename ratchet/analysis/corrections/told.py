@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ratchet.analysis.hints import Bounds, read_hint
-from ratchet.analysis.known_names import KnownNames
-from ratchet.analysis.patch import Fix, Steps, replace
-from ratchet.analysis.places import as_text, leaves, named, shown, value_at
+from ratchet.analysis.corrections.hints import Bounds, read_hint
+from ratchet.analysis.corrections.known_names import KnownNames
+from ratchet.analysis.corrections.patch import Fix, Steps, replace
+from ratchet.analysis.corrections.places import as_text, leaves, named, shown, value_at
+from ratchet.analysis.corrections.schema_repair import as_json, replacing
+from ratchet.analysis.corrections.values import SIMILAR, Replacement, clamp, nearest, ratio
 from ratchet.analysis.result import Confidence
-from ratchet.analysis.schema_repair import as_json, replacing
-from ratchet.analysis.values import SIMILAR, Replacement, clamp, nearest, ratio
 from ratchet.models import JsonObject
 
 _CHARACTERS_MIN, _CHARACTERS_MAX = 2, 300  # of a value that a message can be expected to name
@@ -88,7 +88,7 @@ def _better(value: str, names: KnownNames, *, alone: bool) -> Replacement | None
 
 
 def _of_a_kind(value: str, names: Sequence[str]) -> list[str]:
-    """Paths for a path, plain names for a plain name: `ratchet.analysis.files` goes from one to the other."""
+    """Paths for a path, plain names for a plain name: `files` (beside this) goes from one to the other."""
     return [name for name in names if ("/" in name) == ("/" in value)]
 
 

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 
-from ratchet.analysis import files, missing_keys, reported, successes, told
-from ratchet.analysis.evidence import Evidence
-from ratchet.analysis.patch import Fix, Verifier
+from ratchet.analysis.corrections import files, missing_keys, reported, successes, told
+from ratchet.analysis.corrections.evidence import Evidence
+from ratchet.analysis.corrections.patch import Fix, Verifier
+from ratchet.analysis.corrections.schema_repair import repair
 from ratchet.analysis.result import CONFIDENCES
-from ratchet.analysis.schema_repair import repair
 from ratchet.models import JsonObject
 from ratchet.redaction import REDACTED
 from ratchet.secretnames import is_secret_name

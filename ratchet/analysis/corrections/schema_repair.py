@@ -11,11 +11,11 @@ from typing import Any, cast
 
 import jsonschema_rs
 
-from ratchet.analysis.hints import Bounds
-from ratchet.analysis.patch import Fix, Patch, Steps, add, apply_patch, move, remove, replace
-from ratchet.analysis.places import shown, value_at
+from ratchet.analysis.corrections.hints import Bounds
+from ratchet.analysis.corrections.patch import Fix, Patch, Steps, add, apply_patch, move, remove, replace
+from ratchet.analysis.corrections.places import shown, value_at
+from ratchet.analysis.corrections.values import Replacement, clamp, coerce, nearest
 from ratchet.analysis.result import CONFIDENCES, Confidence
-from ratchet.analysis.values import Replacement, clamp, coerce, nearest
 from ratchet.models import JsonObject
 
 _ROUNDS_MAX = 10

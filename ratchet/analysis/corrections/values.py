@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ratchet.analysis.hints import Bounds
+from ratchet.analysis.corrections.hints import Bounds
 from ratchet.analysis.result import Confidence
 
 SIMILAR = 0.6  # of 1: below this two names have nothing to do with each other

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-from ratchet.analysis.patch import Fix, Patch, Steps, add, pointer, remove, replace
-from ratchet.analysis.places import shown
+from ratchet.analysis.corrections.patch import Fix, Patch, Steps, add, pointer, remove, replace
+from ratchet.analysis.corrections.places import shown
+from ratchet.analysis.corrections.schema_repair import as_json
 from ratchet.analysis.result import Confidence, Difference
-from ratchet.analysis.schema_repair import as_json
 from ratchet.models import Execution, JsonObject
 from ratchet.redaction import REDACTED, Redactor
 from ratchet.secretnames import is_secret_name

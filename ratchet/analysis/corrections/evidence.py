@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ratchet.analysis.known_names import KnownNames, known_names, texts_of
+from ratchet.analysis.corrections.known_names import KnownNames, known_names, texts_of
 from ratchet.models import ExceptionInfo, Execution, Failure, JsonObject, LogRecord
 
 

@@ -5,12 +5,12 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ratchet.analysis.classify import is_a
-from ratchet.analysis.known_names import KnownNames
-from ratchet.analysis.patch import Fix, replace
-from ratchet.analysis.places import leaves, shown
+from ratchet.analysis.corrections.known_names import KnownNames
+from ratchet.analysis.corrections.patch import Fix, replace
+from ratchet.analysis.corrections.places import leaves, shown
+from ratchet.analysis.corrections.schema_repair import as_json
+from ratchet.analysis.corrections.values import nearest
 from ratchet.analysis.result import Confidence
-from ratchet.analysis.schema_repair import as_json
-from ratchet.analysis.values import nearest
 from ratchet.models import ExceptionInfo, JsonObject
 
 _FILE = re.compile(

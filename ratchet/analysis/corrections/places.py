@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from ratchet.analysis.patch import Steps
+from ratchet.analysis.corrections.patch import Steps
 from ratchet.models import JsonObject
 from ratchet.output import format_path
 

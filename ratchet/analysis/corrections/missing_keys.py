@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ratchet.analysis.classify import is_a
-from ratchet.analysis.hints import quoted
-from ratchet.analysis.patch import Fix, move
-from ratchet.analysis.places import leaves, objects, shown
-from ratchet.analysis.values import nearest
+from ratchet.analysis.corrections.hints import quoted
+from ratchet.analysis.corrections.patch import Fix, move
+from ratchet.analysis.corrections.places import leaves, objects, shown
+from ratchet.analysis.corrections.values import nearest
 from ratchet.models import ExceptionInfo, JsonObject
 
 _MISSING = re.compile(

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ratchet.analysis.hints import read_hint
-from ratchet.analysis.places import places
+from ratchet.analysis.corrections.hints import read_hint
+from ratchet.analysis.corrections.places import places
 from ratchet.models import ExceptionInfo, LogRecord
 from ratchet.redaction import REDACTED
 
