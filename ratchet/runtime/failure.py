@@ -52,12 +52,13 @@ class Describer:
         message = _message(error)
         if cancel_reason is not None and type(error).__name__ in ("Cancelled", "CancelledError"):
             category, message = Category.CANCELLED, cancel_reason or "a cancel was requested"
+        ours = isinstance(error, (InvalidInputError, InvalidOutputError))  # no line of the author's raised it
         return Failure(
             category=category,
             type=_type_name(error),
             message=message,
-            chain=[] if isinstance(error, (InvalidInputError, InvalidOutputError)) else self.chain(error),
-            stack_trace=None if isinstance(error, InvalidInputError) else self.stack_trace(error),
+            chain=[] if ours else self.chain(error),
+            stack_trace=None if ours else self.stack_trace(error),
             details=details,
         )
 
@@ -97,7 +98,7 @@ class Describer:
     def _frames(self, trace: TracebackType | None) -> list[Frame]:
         frames: list[Frame] = []
         whole = list(traceback.walk_tb(_trim(trace)))
-        walked = [(frame, line) for frame, line in whole if not _is_runtime(frame.f_code.co_filename)] or whole
+        walked = [(frame, line) for frame, line in whole if not _is_runtime(frame.f_code.co_filename)]
         if len(walked) > _FRAMES_HEAD + _FRAMES_TAIL:
             walked = walked[:_FRAMES_HEAD] + walked[-_FRAMES_TAIL:]
         for frame, line in walked:
@@ -169,7 +170,7 @@ def _is_runtime(file: str) -> bool:
 def _hide_runtime(trace: traceback.TracebackException | None) -> None:
     """Take the runtime's frames out of a traceback and of those it came from."""
     while trace is not None:
-        trace.stack[:] = [frame for frame in trace.stack if not _is_runtime(frame.filename)] or trace.stack
+        trace.stack[:] = [frame for frame in trace.stack if not _is_runtime(frame.filename)]
         for member in trace.exceptions or ():
             _hide_runtime(member)
         _hide_runtime(trace.__context__)
