@@ -217,6 +217,13 @@ class RunningProject:
         assert not left, f"left behind: {left}"
         return code
 
+    def kill_supervisor(self) -> None:
+        """SIGKILL; what becomes of everything else is for the test to see."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
     def _wait(self, process: "subprocess.Popen[bytes]") -> int:
         try:
             return process.wait(STOP_SECONDS)
