@@ -29,24 +29,28 @@ _INITIALIZE = {
 
 def measure() -> list[Figure]:
     """The figures of this part: medians."""
-    bare: list[float] = []
+    bare_beside_warm: list[float] = []
     warm: list[float] = []
+    bare_beside_cold: list[float] = []
     cold: list[float] = []
     bare_command = [sys.executable, "-m", "benchmarks.bare_server", "stdio"]
     with running_ratchet() as folder:
         for _ in range(_ROUNDS):
-            bare.append(_start(bare_command))
+            bare_beside_warm.append(_start(bare_command))
             warm += [_start(folder.command("stdio")) for _ in range(_WARM_PER_ROUND)]
     for _ in range(_COLD_ROUNDS):
-        bare.append(_start(bare_command))
+        bare_beside_cold.append(_start(bare_command))
         with project() as folder:
             cold.append(_start(folder.command("stdio")))
             subprocess.run(folder.command("down"), capture_output=True, check=False)
-    baseline = statistics.median(bare)
     return [
-        Figure("stdio start to initialize, supervisor running", statistics.median(warm), "ms", len(warm), baseline),
-        Figure("stdio start to initialize, no supervisor", statistics.median(cold), "ms", len(cold), baseline),
+        _median("stdio start to initialize, supervisor running", warm, bare_beside_warm),
+        _median("stdio start to initialize, no supervisor", cold, bare_beside_cold),
     ]
+
+
+def _median(name: str, took: Sequence[float], bare: Sequence[float]) -> Figure:
+    return Figure(name, statistics.median(took), "ms", len(took), statistics.median(bare))
 
 
 def _start(command: Sequence[str]) -> float:
