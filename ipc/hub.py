@@ -27,7 +27,7 @@ from ipc.transport import HubTransport
 
 TICK_SECONDS = 0.5
 PROBE_SECONDS = 1.5  # a peer this silent is pinged, which shows at once whether its connection still exists
-PROBE_AGAIN_SECONDS = 0.05
+DISCONNECTED_SECONDS = 0.02  # from the news that some connection is gone to the search for whose
 ACCESS_MEMO_MAX = 4096
 
 __all__ = ["Hub", "Peer"]
@@ -80,6 +80,8 @@ class Hub:
         self._local: Link | None = None
         self._memo: dict[tuple[str, str, str], bool] = {}
         self._alarm = Alarm(self._tick)
+        self._search = Alarm(self._probe_all)
+        self._searches: list[float] = []
         self._tick_at = 0.0
         self._started = False
         self._on: dict[Kind, Callable[[Peer, Envelope], None]] = {
@@ -134,7 +136,7 @@ class Hub:
         if self._started:
             return
         self._transport.open(
-            receive=self._receive, lost=self._lost, disconnected=self._probe_all, counters=self.counters
+            receive=self._receive, lost=self._lost, disconnected=self._on_disconnected, counters=self.counters
         )
         self._started = True
         if self._local is not None:
@@ -145,6 +147,7 @@ class Hub:
     async def close(self) -> None:
         """End what `start` began. Idempotent."""
         self._alarm.cancel()
+        self._search.cancel()
         if self._local is not None:
             await self._local.close()
         self._transport.close()
@@ -340,10 +343,15 @@ class Hub:
     def _probe(self, peer: Peer) -> None:
         self._tell(peer, Envelope(Kind.PING, b"", self.name, peer.name))
 
-    def _probe_all(self) -> None:
-        """Some connection is gone: a ping to each peer finds out whose."""
+    def _on_disconnected(self) -> None:
+        """Some connection is gone: a ping to each peer finds out whose, once the socket itself has taken note."""
+        self._searches = [DISCONNECTED_SECONDS, 10 * DISCONNECTED_SECONDS]
+        self._search.by(self._clock() + self._searches.pop(0))
+
+    def _probe_all(self) -> float | None:
         for peer in tuple(self._peers.values()):
             self._probe(peer)
+        return self._clock() + self._searches.pop(0) if self._searches else None
 
 
 def _on_pong(_peer: Peer, _envelope: Envelope) -> None:

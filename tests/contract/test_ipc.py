@@ -24,8 +24,8 @@ from ipc.errors import (
     UnreachableError,
 )
 from ipc.handshake import identity
-from ipc.hub import Peer
-from ipc.link import Request
+from ipc.hub import PROBE_SECONDS, Peer
+from ipc.link import Link, Request
 from ipc.outbox import ENVELOPES_MAX
 from tests.contract.ipc_world import BOUND_SECONDS, MemoryWorld, World, ZmqWorld, eventually, hello_frame
 
@@ -132,6 +132,23 @@ async def test_many_calls_at_once_are_each_answered_once(world: World) -> None:
     calls = [front.call("worker:1", "echo", body, timeout_seconds=BOUND_SECONDS) for body in bodies]
     assert await asyncio.gather(*calls) == bodies
     assert front.counters["late"] == 0
+
+
+async def test_traffic_in_every_direction_never_stalls(world: World) -> None:
+    """An edge of a socket's FD that is lost shows as a call that expires."""
+    _, runner = await world.hub({"echo": echo})
+    links = [runner, await world.link("front", {"echo": echo}), await world.link("worker:1", {"echo": echo})]
+
+    async def call_often(source: Link, target: str) -> None:
+        for number in range(400):
+            body = b"%d" % number
+            assert await source.call(target, "echo", body, timeout_seconds=BOUND_SECONDS) == body
+
+    async with asyncio.TaskGroup() as tasks:
+        for source in links:
+            for target in links:
+                if source is not target:
+                    tasks.create_task(call_often(source, target.name))
 
 
 async def test_a_body_of_the_largest_size_passes(world: World) -> None:
@@ -376,7 +393,8 @@ async def test_a_peer_that_dies_without_a_word_is_soon_gone(world: World) -> Non
     hub, _ = await world.hub(on_gone=lambda peer: gone.append(peer.name))
     worker = await world.link("worker:1")
     await world.crash(worker)
-    await eventually(lambda: gone == ["worker:1"])
+    async with asyncio.timeout(PROBE_SECONDS):  # sooner than its silence would show
+        await eventually(lambda: gone == ["worker:1"])
     assert not hub.peers
 
 
@@ -403,6 +421,25 @@ async def test_a_restarted_hub_is_told_hello_and_everything_goes_on(world: World
     assert welcomes == [first.incarnation, second.incarnation]
     assert front.hub_incarnation == second.incarnation
     assert hellos == [b"as before"]
+
+
+async def test_what_was_said_while_the_hub_was_away_is_heard_by_its_successor(world: World) -> None:
+    heard: list[bytes] = []
+
+    async def hear(request: Request) -> bytes:
+        heard.append(request.body)
+        return b""
+
+    first, _ = await world.hub()
+    front = await world.link("front")
+    await world.end(first)
+    await eventually(lambda: not front.welcomed.is_set())
+    said = [b"%d" % number for number in range(50)]
+    for body in said:
+        front.cast("runner", "hear", body)
+    hub, _ = await world.hub({"hear": hear})
+    await eventually(lambda: heard == said)
+    assert hub.counters["strangers"] == 0
 
 
 async def test_when_the_hub_restarts_an_idempotent_call_goes_on_and_runs_once(world: World) -> None:

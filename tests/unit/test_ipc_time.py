@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -302,6 +303,75 @@ async def test_a_cancelled_call_that_was_not_handed_over_is_never_executed(star:
     star.network.release(identity("worker:1", "1"))
     await asyncio.sleep(1)
     assert len(runs) < len(calls)
+
+
+@virtually
+async def test_a_call_that_is_cancelled_before_its_handler_began_is_settled_all_the_same(star: Star) -> None:
+    runs: list[bytes] = []
+
+    async def work(request: Request) -> bytes:
+        runs.append(request.body)
+        return b""
+
+    _, runner = await star.hub({"work": work})
+    front = await star.link("front")
+    call = Envelope(Kind.CALL, b"key", "front", "runner", "work", 5000)
+    route = identity("front", "1")
+    hub_transport = star.network.hub
+    assert hub_transport is not None
+    hub_transport.arrive(route, encode_batch([call, Envelope(Kind.CANCEL, b"key", "front", "runner")]))
+    await asyncio.sleep(0.1)
+    assert front.counters["late"] == 1
+    hub_transport.arrive(route, encode_batch([call]))
+    await asyncio.sleep(0.1)
+    assert runner.counters["replayed"] == 1
+    assert runs == []
+
+
+@virtually
+async def test_calls_that_still_waited_for_a_replaced_peer_are_known_not_to_have_run(star: Star) -> None:
+    async def wait(_request: Request) -> bytes:
+        return await asyncio.Future()
+
+    hub, _ = await star.hub()
+    await star.link("worker:1", {"wait": wait})
+    front = await star.link("front")
+    star.network.hold(identity("worker:1", "1"))
+    calls: list[asyncio.Task[bytes]] = []
+    while not hub.peers["worker:1"].queued:
+        calls.append(asyncio.create_task(front.call("worker:1", "wait", b"", timeout_seconds=50)))
+        await asyncio.sleep(0.002)
+    waiting = hub.peers["worker:1"].queued
+    await star.link("worker:1", {"wait": wait}, incarnation="2")
+    ends = Counter(type(error) for error in await asyncio.gather(*calls, return_exceptions=True))
+    assert ends == {LostError: len(calls) - waiting, UnreachableError: waiting}
+
+
+@virtually
+async def test_nobody_answers_in_anothers_place(star: Star) -> None:
+    keys: list[bytes] = []
+
+    def tap(_route: bytes, frame: bytes) -> bool:
+        keys.extend(one.key for one in decode_batch(frame) if one.kind is Kind.CALL)
+        return False
+
+    async def slow(_request: Request) -> bytes:
+        await asyncio.sleep(1)
+        return b"true"
+
+    await star.hub()
+    await star.link("worker:1", {"slow": slow})
+    await star.link("worker:2")
+    front = await star.link("front")
+    star.network.drop = tap
+    call = asyncio.create_task(front.call("worker:1", "slow", b"", timeout_seconds=5))
+    await asyncio.sleep(0.1)
+    forged = Envelope(Kind.REPLY, keys[0], "worker:2", "front", body=b"false")
+    hub_transport = star.network.hub
+    assert hub_transport is not None
+    hub_transport.arrive(identity("worker:2", "1"), encode_batch([forged]))
+    assert await call == b"true"
+    assert front.counters["late"] == 1
 
 
 @virtually
