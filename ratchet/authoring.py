@@ -158,7 +158,7 @@ def _task_id(function: Callable[..., Any], given: str | None) -> str:
 
 
 def _description(function: Callable[..., Any], given: str | None) -> str:
-    return read_docstring(function).description if given is None else inspect.cleandoc(given)
+    return read_docstring(function).description if given is None else inspect.cleandoc(given).strip()
 
 
 def _tags(function: Callable[..., Any], tags: Iterable[str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ pydantic keeps for itself (`schema`, `copy`, `_x`).
 
 import json
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Annotated, Any
@@ -21,7 +22,7 @@ from ratchet.errors import InvalidInputError, InvalidOutputError, TaskDefinition
 from ratchet.models import JsonObject
 from ratchet.output import check_output, find_unserializable, format_path, refuse_huge
 from ratchet.plain import plain
-from ratchet.signature import EMPTY, Parameter, read_docstring
+from ratchet.signature import EMPTY, Parameter, Signature, read_docstring, read_signature
 
 _SCHEMA_ERRORS = (PydanticUserError, PydanticSchemaGenerationError, PydanticInvalidForJsonSchema, NameError, TypeError)
 
@@ -57,12 +58,16 @@ class Interface:
 
     def __init__(self, definition: TaskDefinition) -> None:
         self._definition = definition
-        self._parameters = definition.signature.parameters
+        signature = read_signature(definition.function)  # again: names that came later in the file are known by now
+        self._signature = signature
+        self._parameters = signature.parameters
         try:
-            self._model = _input_model(definition)
+            self._model = _input_model(definition, signature)
         except _SCHEMA_ERRORS as error:
             raise _undefined(definition, "its parameters", error) from error
-        returns = definition.signature.returns
+        returns = signature.returns
+        if isinstance(returns, str):
+            raise _undefined(definition, "its return type", f"{returns!r} cannot be evaluated")
         self._annotated = returns is not EMPTY and returns is not Any
         try:
             self._output: TypeAdapter[Any] = TypeAdapter(returns) if self._annotated else _ANYTHING
@@ -73,7 +78,7 @@ class Interface:
     def input_schema(self) -> JsonObject:
         """JSON Schema of the input object; no other keys are allowed."""
         try:
-            return _input_schema(self._definition, self._model)
+            return _input_schema(self._parameters, self._model)
         except _SCHEMA_ERRORS as error:
             raise _undefined(self._definition, "its parameters", error) from error
 
@@ -113,7 +118,7 @@ class Interface:
                 args.append(value)
             else:
                 kwargs[parameter.name] = value
-        signature = self._definition.signature
+        signature = self._signature
         if signature.context_index is not None:
             args.insert(signature.context_index, context)
         elif signature.context is not None:
@@ -181,10 +186,10 @@ def _field_name(index: int) -> str:
     return f"p{index}"
 
 
-def _input_model(definition: TaskDefinition) -> type[BaseModel]:
+def _input_model(definition: TaskDefinition, signature: Signature) -> type[BaseModel]:
     described = read_docstring(definition.function).parameters
     fields: dict[str, Any] = {}
-    for index, parameter in enumerate(definition.signature.parameters):
+    for index, parameter in enumerate(signature.parameters):
         fields[_field_name(index)] = _field(definition, parameter, described.get(parameter.name))
     config = ConfigDict(extra="forbid", protected_namespaces=(), arbitrary_types_allowed=False)
     return create_model(definition.task_id, __config__=config, __module__=definition.function.__module__, **fields)
@@ -214,10 +219,10 @@ def _described(annotation: Any, description: str) -> Any:
     return Annotated[annotation, Field(description=description)]
 
 
-def _input_schema(definition: TaskDefinition, model: type[BaseModel]) -> JsonObject:
+def _input_schema(parameters: Iterable[Parameter], model: type[BaseModel]) -> JsonObject:
     schema = model.model_json_schema(schema_generator=_JsonSchema)
     properties: dict[str, JsonObject] = schema.setdefault("properties", {})
-    for parameter in definition.signature.parameters:
+    for parameter in parameters:
         if not parameter.required and "default" not in properties[parameter.name]:
             shown = _shown_default(parameter)
             if shown is not EMPTY:

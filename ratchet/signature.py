@@ -88,7 +88,7 @@ def _error(function: Callable[..., Any], problem: str) -> TaskDefinitionError:
 
 
 class _Evaluator:
-    """Evaluates annotations that are text (`from __future__ import annotations`), one by one."""
+    """Evaluates annotations that are text or hold some (`from __future__ import annotations`), one by one."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         inner = inspect.unwrap(function)
@@ -96,7 +96,7 @@ class _Evaluator:
         self._locals = _closure(inner)
 
     def __call__(self, annotation: Any) -> Any:
-        if not isinstance(annotation, str):
+        if annotation is EMPTY or isinstance(annotation, type):
             return annotation
         holder = types.SimpleNamespace(__annotations__={"it": annotation})
         try:
