@@ -107,9 +107,9 @@ class Baseline:
         """Put everything back. Returns whether the process may be used again."""
         try:
             self._restore()
-        except OSError:  # the folder is gone, say
+            return not self._worn_out()
+        except OSError:  # the folder is gone, or there is no descriptor left to look with
             return False
-        return not self._worn_out()
 
     def _restore(self) -> None:
         os.chdir(self._folder)

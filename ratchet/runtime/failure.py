@@ -52,6 +52,8 @@ class Describer:
         message = _message(error)
         if cancel_reason is not None and type(error).__name__ in ("Cancelled", "CancelledError"):
             category, message = Category.CANCELLED, cancel_reason or "a cancel was requested"
+        elif category is Category.LIMIT:
+            message = f"{message or _type_name(error)}: the limit {details['limit']} is {_quantity(**details)}"
         ours = isinstance(error, (InvalidInputError, InvalidOutputError))  # no line of the author's raised it
         return Failure(
             category=category,
@@ -125,6 +127,15 @@ class Describer:
             if limit is not None:
                 return Category.LIMIT, {"limit": limit, "value": self._limits.get(limit)}
         return Category.EXCEPTION, {}
+
+
+def _quantity(limit: str, value: float | None) -> str:
+    """A limit's value in the unit its name ends with."""
+    if value is None:
+        return "unknown"
+    if limit.endswith("_bytes"):
+        return f"{value / 2**20:g} MiB"
+    return f"{value:g} s" if limit.endswith("_seconds") else f"{value:g}"
 
 
 def _limit(error: BaseException) -> str | None:

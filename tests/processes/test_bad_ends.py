@@ -55,7 +55,8 @@ TASKS = {
 
         @task(timeout=0.5)
         def ignores_term() -> None:
-                        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            import signal
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             while True:
                 try:
                     time.sleep(10)
@@ -129,9 +130,9 @@ async def execute(client: Client, task_id: str, task_input: dict[str, Any] | Non
     [
         ("exits", {"code": 3}, "crashed", "exited with code 3"),
         ("segfaults", {}, "crashed", "SIGSEGV"),
-        ("eats-memory", {}, "limit", "memory"),
-        ("fills-a-file", {"folder": "FOLDER"}, "limit", "file"),
-        ("opens-files", {}, "limit", "files"),
+        ("eats-memory", {}, "limit", "memory_bytes is 256 MiB"),
+        ("fills-a-file", {"folder": "FOLDER"}, "limit", "file_bytes is 8 MiB"),
+        ("opens-files", {}, "limit", "open_files is 64"),
         ("loops", {}, "timeout", "timeout of 0.5 s"),
         ("ignores-term", {}, "timeout", "timeout of 0.5 s"),
         ("unserialisable", {}, "invalid_output", "object"),
