@@ -4,12 +4,15 @@ Pure: everything that is known is passed in, nothing is fetched, the clock is no
 sees to it that the reader of the analysis may see them.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from ratchet.analysis.classify import classify
 from ratchet.analysis.corrections.candidates import input_fixes
 from ratchet.analysis.corrections.evidence import Evidence
+from ratchet.analysis.corrections.patch import Fix
 from ratchet.analysis.next_call import ToolName, next_call
 from ratchet.analysis.result import Analysis, FailingFrame, Link, RootCause
 from ratchet.analysis.retry import retryable
@@ -17,7 +20,7 @@ from ratchet.analysis.root_cause import causal_path, failing_frame, root_cause, 
 from ratchet.analysis.similar import changed_since, completed, others_of, similar_failures
 from ratchet.analysis.size import clip, fitted
 from ratchet.analysis.suggestions import Findings, suggestions
-from ratchet.analysis.taxonomy import ErrorClass
+from ratchet.analysis.taxonomy import TAXONOMY, ErrorClass
 from ratchet.errors import RequestError
 from ratchet.models import Category, ExceptionInfo, Execution, Failure, Frame, JsonObject, LogRecord, Status, Task
 
@@ -35,6 +38,8 @@ _PROCESS_LINES_MAX = 8
 
 # What ends an attempt from outside; the exception that the task died of is only how it took it.
 _STOPPED = (Category.TIMEOUT, Category.CANCELLED, Category.SHUTDOWN)
+_PERHAPS_INPUT = ("bug", "task_error")
+_FOR_PROGRAMS = re.compile(r"\n\s+For further information visit \S+| \[type=[\w.]+, input_value=[^\n]*\]")
 _NO_SOURCES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -66,45 +71,62 @@ def analyze(
         RequestError: There is no failure to analyse.
     """
     failure = _failure_of(execution)
-    kind = classify(failure)
     others = others_of(execution, earlier)
-    similar = similar_failures(execution, failure, others)
-    changes = changed_since(execution, others)
-    retry = retryable(kind, execution, task, similar, changes)
-    frame = failing_frame(failure.chain)
     evidence = Evidence(
         failure=failure,
         path=causal_path(failure.chain),
         given=execution.input,
         schema=None if task is None else task.input_schema,
         records=log_tail,
-        completed=completed(others) if kind.input_dependent else [],
+        completed=completed(others),
     )
+    kind, fixes = _diagnosis(evidence)
+    similar, changes = similar_failures(execution, failure, others), changed_since(execution, others)
+    found = Findings(
+        kind=kind,
+        frame=failing_frame(failure.chain),
+        retry=retryable(kind, execution, task, similar, changes),
+        changes=changes,
+        similar=similar,
+    )
+    advice = suggestions(evidence, fixes, found)
+    whole = Analysis(
+        **_what_happened(execution, failure, found, sources),
+        retryable=found.retry,
+        suggestions=advice if include_suggestions else [],
+        next=next_call(execution, failure, kind, found.retry, advice, tool_name=tool_name),
+        changed_since_last_success=changes,
+        similar_failures=similar,
+        last_log_lines=[_log_line(one) for one in log_tail[-LOG_LINES_MAX:]],
+    )
+    return fitted(whole, characters_max, tool_name=tool_name)
+
+
+def _diagnosis(evidence: Evidence) -> tuple[ErrorClass, list[Fix]]:
+    """The class of the error, and the corrections of the input where it can have been at fault."""
+    kind = classify(evidence.failure)
     fixes = input_fixes(evidence) if kind.input_dependent else []
-    advice = suggestions(evidence, fixes, Findings(kind, frame, retry, changes, similar))
-    cause = _root_cause(failure, frame)
-    return fitted(
-        Analysis(
-            execution_id=execution.execution_id,
-            task_id=execution.task_id,
-            status=execution.status,
-            error_type=clip(failure.type, _TYPE_CHARACTERS_MAX),
-            category=kind.name,
-            summary=_summary(failure, cause, kind),
-            root_cause=cause,
-            retryable=retry,
-            failing_frame=None if frame is None else _shortened(frame, sources),
-            suggestions=advice if include_suggestions else [],
-            next=next_call(execution, failure, kind, retry, advice, tool_name=tool_name),
-            changed_since_last_success=changes,
-            similar_failures=similar,
-            chain=[_link(one) for one in failure.chain[:_LINKS_MAX]],
-            process=_process(failure),
-            last_log_lines=[_log_line(one) for one in log_tail[-LOG_LINES_MAX:]],
-        ),
-        characters_max,
-        tool_name=tool_name,
-    )
+    if kind.name in _PERHAPS_INPUT and any(fix.confidence != "low" for fix in fixes):
+        kind = TAXONOMY["bad_input"]  # what looks like a fault of the code is one of the input
+    return kind, fixes
+
+
+def _what_happened(
+    execution: Execution, failure: Failure, found: Findings, sources: Mapping[str, str]
+) -> dict[str, Any]:
+    cause = _root_cause(failure, found.frame)
+    return {
+        "execution_id": execution.execution_id,
+        "task_id": execution.task_id,
+        "status": execution.status,
+        "error_type": clip(failure.type, _TYPE_CHARACTERS_MAX),
+        "category": found.kind.name,
+        "summary": _summary(failure, cause, found.kind),
+        "root_cause": cause,
+        "failing_frame": None if found.frame is None else _shortened(found.frame, sources),
+        "chain": [_link(one) for one in failure.chain[:_LINKS_MAX]],
+        "process": _process(failure),
+    }
 
 
 def _failure_of(execution: Execution) -> Failure:
@@ -140,11 +162,17 @@ def _file_line(failure: Failure) -> str | None:
 
 
 def _summary(failure: Failure, cause: RootCause, kind: ErrorClass) -> str:
-    said = clip(" ".join(cause.message.split()), _SUMMARY_CHARACTERS_MAX)
-    place = f" ({cause.where})" if cause.where else ""
+    said = clip(" ".join(_FOR_PROGRAMS.sub("", cause.message).split()), _SUMMARY_CHARACTERS_MAX)
     raised = failure.chain[0].type if failure.chain else failure.type
-    surfaced = "" if cause.type in (raised, failure.type) else f", which surfaced as {raised}"
-    return f"{cause.type}: {said}{place}{surfaced}: {kind.meaning}."
+    names = _short_name(cause.type), _short_name(raised)
+    surfaced = "" if names[0] in (names[1], _short_name(failure.type)) else f", which surfaced as {names[1]}"
+    place = f" ({cause.where})" if cause.where else ""
+    what = f"{names[0]}: {said}" if said else names[0]
+    return f"{what}{place}{surfaced}: {kind.meaning}."
+
+
+def _short_name(kind: str) -> str:
+    return clip(kind.rpartition(".")[2], _TYPE_CHARACTERS_MAX)
 
 
 def _shortened(frame: Frame, sources: Mapping[str, str]) -> FailingFrame:

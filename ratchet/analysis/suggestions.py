@@ -53,7 +53,9 @@ class Findings:
 
 def suggestions(evidence: Evidence, fixes: Sequence[Fix], found: Findings) -> list[Suggestion]:
     """At most a few, the most promising first."""
-    advice = [*_patches(fixes), *_about_input(evidence, fixes, found), _about_class(evidence, found)]
+    advice = [*_patches(fixes), *_about_input(evidence, fixes, found)]
+    if not advice or _KINDS.get(found.kind.name) != "correct_input":  # else all is said
+        advice.append(_about_class(evidence, found))
     advice += _about_history(evidence, found)
     ranked = sorted(advice, key=lambda one: CONFIDENCES.index(one.confidence))
     return ranked[:_SUGGESTIONS_MAX]

@@ -34,10 +34,11 @@ def _candidates(evidence: Evidence) -> Iterator[Fix]:
         reported.fix_reports(reports, given),
     )
     yield from (fix for fix in whole if fix is not None)
-    yield from told.clamped(texts, given)
-    yield from told.renamed(texts, names, given)
-    yield from files.found_elsewhere(path, names, given)
-    yield from missing_keys.respelt(path, given)
+    if not reports:  # a part of what was reported would not be enough
+        yield from told.clamped(texts, given)
+        yield from told.renamed(texts, names, given)
+        yield from files.found_elsewhere(path, names, given)
+        yield from missing_keys.respelt(path, given)
     wanted = [*missing_keys.missing_keys(path), *_reported_missing(reports, given)]
     yield from successes.as_before(given, evidence.completed, wanted)
 

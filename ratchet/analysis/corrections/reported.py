@@ -95,7 +95,7 @@ def fix_reports(reports: Sequence[Report], given: JsonObject) -> Fix | None:
         if one in lacking:
             continue
         fix = _fix(one, [absent.steps for absent in lacking])
-        if fix is None or not any(operation["path"] in moved for operation in fix.patch):
+        if fix is None or not any(operation.get("from", operation["path"]) in moved for operation in fix.patch):
             fixes.append(fix)
     return None if None in fixes else joined([fix for fix in fixes if fix is not None])
 
