@@ -154,7 +154,8 @@ async def test_a_restarted_front_serves_the_same_port(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_a_draining_front_answers_those_who_wait(tmp_path: Path, mode: str) -> None:
     async with running_project(tmp_path / "project") as project, project.client(mode) as client:
-        running = asyncio.create_task(Agent(client).run("steps", {"count": 10, "seconds": 0.5}, wait_seconds=50))
+        await client.list_tools()  # else it would, to validate the answer, when nobody listens any more
+        running = asyncio.create_task(Agent(client).run("steps", {"count": 6, "seconds": 0.5}, wait_seconds=50))
         await asyncio.to_thread(_wait_for_execution, project)
         stopping = asyncio.create_task(asyncio.to_thread(project.stop, signal.SIGTERM))
         result = await running

@@ -69,11 +69,12 @@ def test_insights_are_sentences_with_numbers() -> None:
 
 
 def test_a_large_trace_keeps_failures_and_the_critical_path() -> None:
-    spans = [span("root", 0, 10_000, name="root")]
-    for number in range(2_000):
-        spans.append(span(f"s{number}", number * 5, number * 5 + 1, "root", name=f"step {number}"))
-    spans.append(span("deep", 9_000, 9_900, "root", name="slow"))
-    spans.append(span("bad", 9_100, 9_101, "deep", name="tiny failure", status="error"))
+    spans = [
+        span("root", 0, 10_000, name="root"),
+        *(span(f"s{n}", n * 5, n * 5 + 1, "root", name=f"step {n}") for n in range(2_000)),
+        span("deep", 9_000, 9_900, "root", name="slow"),
+        span("bad", 9_100, 9_101, "deep", name="tiny failure", status="error"),
+    ]
     made = answer(spans)
     assert {"root", "slow", "tiny failure"} <= set(names(made))
     shown = made.structured["trace"]["shown_spans"]
