@@ -237,7 +237,7 @@ class LogPage(Model):
     more: bool = False
 
 
-# --- spans: served by the trace-store ----------------------------------------------------------------------------------
+# --- spans: served by the trace-store --------------------------------------------------------------------------------
 
 
 class AppendSpans(Model):
