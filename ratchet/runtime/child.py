@@ -5,6 +5,7 @@ Protocol with the worker (framing of `ratchet.channel`): takes `describe`, `run`
 """
 
 import faulthandler
+import gc
 import os
 import signal
 import socket
@@ -25,7 +26,7 @@ from ratchet.runtime.execution import Execution, Outcome, find_task
 from ratchet.runtime.failure import Describer
 from ratchet.runtime.inbox import Inbox
 from ratchet.runtime.interruption import Interruptions
-from ratchet.runtime.limits import limit_memory, limit_resources, prefer_for_oom
+from ratchet.runtime.limits import limit_resources, prefer_for_oom
 from ratchet.runtime.loader import LoadedFile, describe, load
 from ratchet.runtime.order import RunOrder, read_order
 from ratchet.runtime.outlet import Outlet
@@ -47,6 +48,7 @@ class ChildSetup:
 
 def main(setup: ChildSetup) -> NoReturn:
     """Be the child; ends the process without running what belongs to the zygote."""
+    gc.enable()
     code = _EXIT_SOFTWARE
     try:
         Child(_prepare(setup), setup.limits).serve()
@@ -132,6 +134,10 @@ class Child:
             self._baseline = Baseline(self._limits["memory_bytes"], self._limits["open_files"])
         return self._file if self._file.path == path else None
 
+    def _limit(self) -> None:
+        limits = self._limits
+        limit_resources(limits["memory_bytes"], limits["file_bytes"], limits["open_files"])
+
     def _clean_up(self, outcome: Outcome) -> bool:
         """End what is left of the run. Returns whether the process may be used again."""
         self._capture.finish()
@@ -140,8 +146,8 @@ class Child:
             self._recorder.log("warn", "ratchet", str(left), {"threads": left.threads, "processes": left.processes})
         restored = self._baseline.restore()
         self._capture.install()
-        if outcome.failure is not None:  # the limit was lifted to describe it
-            limit_memory(self._limits["memory_bytes"])
+        if outcome.failure is not None:  # the limits were lifted to describe it
+            self._limit()
         return restored and not left and not outcome.doubtful
 
 

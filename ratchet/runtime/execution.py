@@ -11,7 +11,7 @@ from ratchet.context import Context, Span
 from ratchet.models import Category, Failure
 from ratchet.runtime.failure import Describer
 from ratchet.runtime.interruption import Interruptions
-from ratchet.runtime.limits import limit_cpu, limit_memory
+from ratchet.runtime.limits import lift_limits, limit_cpu
 from ratchet.runtime.loader import LoadedFile
 from ratchet.runtime.looprun import run_coroutine
 from ratchet.runtime.order import RunOrder
@@ -86,7 +86,7 @@ class Execution:
             error = self.guarded(lambda: output.append(self._perform(task, context)))
             if error is None:
                 return Outcome(output=output[0])
-            limit_memory(None)  # describing what was hit must not hit it again
+            lift_limits()  # describing what was hit must not hit it again
             failure = self._describe(error)
             root.fail(f"{failure.type}: {failure.message}")
         asked = self._interruptions.cancel_reason is not None

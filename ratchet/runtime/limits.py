@@ -31,13 +31,15 @@ def limit_resources(memory_bytes: int, file_bytes: int, open_files: int) -> None
     _set_soft(resource.RLIMIT_NOFILE, open_files)
 
 
-def limit_memory(memory_bytes: int | None) -> None:
-    """Limit RLIMIT_DATA, never below what is mapped already and a little to work with. None: no limit."""
-    if not LINUX:
-        return
-    if memory_bytes is None:
-        _set_soft(resource.RLIMIT_DATA, resource.RLIM_INFINITY)
-    else:
+def lift_limits() -> None:
+    """Undo `limit_resources`, for the time in which what was hit is described and cleaned up."""
+    for limit in (resource.RLIMIT_DATA, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE):
+        _set_soft(limit, resource.RLIM_INFINITY)
+
+
+def limit_memory(memory_bytes: int) -> None:
+    """Limit RLIMIT_DATA, never below what is mapped already and a little to work with."""
+    if LINUX:
         _set_soft(resource.RLIMIT_DATA, max(memory_bytes, data_bytes() + _DATA_BYTES_SPARE))
 
 
