@@ -107,7 +107,8 @@ class Channel:
         if fds:
             sent = socket.send_fds(self.socket, [frame], list(fds))
             frame = frame[sent:]
-        self.socket.sendall(frame)
+        if frame:  # writing nothing fails where the other side has answered and hung up already
+            self.socket.sendall(frame)
 
     def receive(self) -> list[Message] | None:
         """Read once. Returns the messages that are complete, or None at the end of the stream.

@@ -16,6 +16,9 @@ import structlog
 FILE_BYTES_MAX = 10 * 1024 * 1024
 FILES_KEPT = 3
 
+# Libraries that tell at `info` what they do all day; `debug` shows it.
+_CHATTY = ("aiosqlite", "httpx", "mcp", "uvicorn")
+
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -112,6 +115,8 @@ def setup_logging(folder: Path, name: str, incarnation: str, level: str) -> None
     root.addHandler(lines)
     root.addHandler(people)
     root.setLevel(level.upper())
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(logging.NOTSET if level == "debug" else logging.WARNING)
     logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[
@@ -144,4 +149,5 @@ def _formatter(*renderers: structlog.typing.Processor) -> logging.Formatter:
 
 def _add_pid(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     event["pid"] = os.getpid()
+    event.pop("color_message", None)  # uvicorn says it twice
     return event

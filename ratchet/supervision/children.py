@@ -171,7 +171,12 @@ class Children:
         abnormal = report.exit_code != 0
         unexpected = abnormal or (actor.state is State.RUNNING and actor.spec.restart is Restart.PERMANENT)
         (log.warning if unexpected and actor.state is not State.KILLING else log.info)(
-            "an actor ended", name=actor.name, ended_pid=report.pid, cause=report.cause, state=str(actor.state)
+            "an actor ended",
+            name=actor.name,
+            ended_pid=report.pid,
+            cause=report.cause,
+            state=str(actor.state),
+            cpu_seconds=report.cpu_seconds,
         )
         self._observer.on_exit(report)
         self._tell(actor, Exited(abnormal, report.cause))

@@ -62,8 +62,16 @@ def parse(arguments: Sequence[str]) -> Options:
     return Options(config=found.config, data_dir=found.data_dir, on_demand=found.on_demand, claimed=claimed)
 
 
-def serve(table: Callable[[Config], ChildTable], options: Options) -> int:
+def serve(
+    table: Callable[[Config], ChildTable], options: Options, *, preload: Callable[[], None] = lambda: None
+) -> int:
     """Run until told to stop; errors go to stderr and, where the election was won already, to those who wait.
+
+    Args:
+        table: The child table for a configuration.
+        options: The command line.
+        preload: Loads what actors share; called before the first of them is forked, but not before agents that have
+            waited through the start are served.
 
     Returns:
         The exit code.
@@ -80,22 +88,32 @@ def serve(table: Callable[[Config], ChildTable], options: Options) -> int:
     try:
         os.set_inheritable(lock, False)
         election.sign(lock, f"pid {os.getpid()}, {mode}, version {VERSION}")
-        return _run(table, project, mode, listener)
+        return _run(table, preload, project, mode, listener)
     except RatchetError as error:
         return _fail(error, listener)
 
 
-def _run(table: Callable[[Config], ChildTable], project: Project, mode: Mode, listener: socket.socket) -> int:
+def _run(
+    table: Callable[[Config], ChildTable],
+    preload: Callable[[], None],
+    project: Project,
+    mode: Mode,
+    listener: socket.socket,
+) -> int:
     config = load_config(project, environ=os.environ)
     data_lock = prepare_data_dir(config.data_dir)
     try:
         setup_logging(config.data_dir / "logs", "supervisor", str(os.getpid()), config.logging.level)
         process.become_subreaper()
-        # What is loaded now stays, and is shared with every actor: a collection in one would copy its pages.
-        gc.collect()
-        gc.freeze()
         process.set_name("ratchet:supervisor")
-        return Supervisor(table(config), Place(project, config, mode, listener)).run()
+
+        def load() -> None:
+            preload()
+            gc.freeze()
+
+        # What is loaded stays, and is shared with every actor: a collection in one would copy its pages.
+        gc.freeze()
+        return Supervisor(table(config), Place(project, config, mode, listener)).run(load)
     finally:
         os.close(data_lock)
 

@@ -77,7 +77,8 @@ class Fronts:
         """
         self._number += 1
         spec = replace(self._table.stdio_front, name=f"{self._table.stdio_front.name}:{self._number}")
-        actor = self._children.start(spec, fds=fds, extras={"client": body})
+        address = self.addresses[0].removesuffix("/mcp") if self._listener else None
+        actor = self._children.start(spec, fds=fds, extras={"client": body, "http_address": address})
         if actor.process is None:
             raise UnavailableError(actor.child.reason or "no front can be started")
         return actor

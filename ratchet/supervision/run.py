@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -64,8 +65,12 @@ class Supervisor:
         self._reported = False
         self._idle_timer: Timer | None = None
 
-    def run(self) -> int:
+    def run(self, preload: Callable[[], None]) -> int:
         """Start everything, and return the exit code when the last process is gone.
+
+        Args:
+            preload: Called before the first actor is forked, but after agents that have waited through a cold start
+                got their fronts.
 
         Raises:
             StartupError: Something that is needed could not be had, or an actor could not be started.
@@ -76,6 +81,7 @@ class Supervisor:
             if self._place.mode == "on-demand":
                 for _ in range(_GREETING_ROUNDS):
                     self._loop.poll()
+            preload()
             for spec in sorted(self._table.always, key=lambda spec: spec.stage):
                 self._children.start(spec)
             self._fronts.start()

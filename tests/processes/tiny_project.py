@@ -70,7 +70,9 @@ class Agent:
         if not ready:
             self.process.kill()
         assert ready, f"no answer to {line!r}; stderr: {self.stderr()}"
-        return self.process.stdout.readline().decode().rstrip("\n")
+        answer = self.process.stdout.readline().decode().rstrip("\n")
+        assert answer, f"the shim ended: {self.stderr()}"
+        return answer
 
     def leave(self) -> int:
         """Close stdin, as a host does that ends, and return the shim's exit code."""
