@@ -20,6 +20,7 @@ from ratchet.project import find_project
 
 _OUTSTANDING = (1, 16, 64)
 _SECONDS = 4.0
+_FSYNCS = 100
 _WARM_UP_SECONDS = 1.0
 _WELCOME_SECONDS = 10.0
 _WAIT_SECONDS = 30.0
@@ -43,7 +44,8 @@ def run_some(folder: Folder, count: int) -> None:
 
 
 async def _measure(folder: Folder) -> list[Figure]:
-    figures: list[Figure] = []
+    syncs = _fsyncs(folder)
+    figures = [Figure("one fsync of 4 KiB on this disk, p50", percentile(syncs, 50), "ms", len(syncs))]
     async with _linked(folder) as link:
         for outstanding in _OUTSTANDING:
             await _load(link, outstanding, _WARM_UP_SECONDS)
@@ -54,6 +56,19 @@ async def _measure(folder: Folder) -> list[Figure]:
                 Figure(f"{name}, p50", percentile(took, 50), "ms", len(took)),
             ]
     return figures
+
+
+def _fsyncs(folder: Folder) -> list[float]:
+    """Milliseconds of what every commit consists of at least: the floor under the figures of this part."""
+    took: list[float] = []
+    with (folder.path / "fsync").open("wb") as file:
+        for _ in range(_FSYNCS):
+            file.write(bytes(4096))
+            file.flush()
+            started = time.perf_counter()
+            os.fsync(file.fileno())
+            took.append(1000 * (time.perf_counter() - started))
+    return took
 
 
 async def _load(link: Link, outstanding: int, seconds: float) -> list[float]:
