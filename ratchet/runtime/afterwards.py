@@ -120,6 +120,7 @@ class Baseline:
         sys.path[:] = self._path
         warnings.filters[:] = self._filters  # pyright: ignore[reportIndexIssue]
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         for number, handler in self._signals.items():
             if signal.getsignal(number) is not handler:
                 signal.signal(number, handler)

@@ -48,6 +48,12 @@ class Capture:
         logging.getLogger().setLevel(logging.DEBUG if trace else logging.INFO)
         logging.getLogger("asyncio").setLevel(logging.INFO)  # its debug records are about its own selector
 
+    def detach(self) -> None:
+        """In a process that the task has forked: its words go through its own stdout and stderr."""
+        self._stdout.detach_from_channel()
+        self._stderr.detach_from_channel()
+        self._recorder.detach()
+
     def finish(self) -> None:
         """A run ends: unfinished lines are emitted."""
         self._stdout.finish()

@@ -94,6 +94,7 @@ class Child:
         propagation.install()
         self._capture.install()
         self._baseline = Baseline(limits["memory_bytes"], limits["open_files"])
+        os.register_at_fork(after_in_child=lambda: self._become_a_fork(channel))
 
     def serve(self) -> None:
         """Do what the worker asks, until it closes the channel."""
@@ -103,6 +104,13 @@ class Child:
                 self._outlet.send("described", describe(body["path"], body["roots"]))
             elif kind == "run":
                 self._run(read_order(body))
+
+    def _become_a_fork(self, channel: Channel) -> None:
+        """In a process that the task has forked: it must neither speak nor be cancelled as if it were the child."""
+        channel.close()
+        self._interruptions.armed = None
+        signal.signal(signal.SIGXCPU, signal.SIG_DFL)  # its own CPU time ends it
+        self._capture.detach()
 
     def _run(self, order: RunOrder) -> None:
         started_ns = time.time_ns()

@@ -1,9 +1,11 @@
 """One run of a task in this process: input in, function called, output or failure out."""
 
 import inspect
+import os
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from ratchet.authoring import TaskDefinition
 from ratchet.channel import FRAME_BYTES_MAX
@@ -70,6 +72,7 @@ class Execution:
         self._recorder = recorder
         self._interruptions = interruptions
         self._describer = describer
+        self._pid = os.getpid()
 
     def run(self, task: TaskDefinition) -> Outcome:
         """Run the task under a root span. Never raises."""
@@ -114,6 +117,8 @@ class Execution:
         except BaseException as error:  # noqa: BLE001 - whatever an author's code raises ends the run, not the child
             ended = error
         self._interruptions.armed = None
+        if os.getpid() != self._pid:
+            _leave_fork(ended)
         limit_cpu(None)
         return ended
 
@@ -124,3 +129,14 @@ class Execution:
         except Exception as problem:  # noqa: BLE001 - memory may really be gone, or the exception be malicious
             message = f"the exception could not be described: {type(problem).__name__}"
             return Failure(category=Category.EXCEPTION, type=type(error).__name__, message=message)
+
+
+def _leave_fork(ended: BaseException | None) -> NoReturn:
+    """A process that the task forked came back from the task's function: end it as an interpreter would end."""
+    code = 0
+    if isinstance(ended, SystemExit):
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    elif ended is not None:
+        os.write(2, "".join(traceback.format_exception(ended)).encode("utf-8", "backslashreplace"))
+        code = 1
+    os._exit(code & 0xFF)

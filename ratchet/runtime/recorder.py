@@ -2,10 +2,14 @@
 
 A record is made and sent under the shield: a signal handler that raises in the middle of it would either lose the
 record, or have its exception swallowed where the author's objects are made text.
+
+A process that the task forks must not write to the channel: two processes would cut each other's frames. What it logs
+goes to its stderr as text, which the worker reads from the pipe.
 """
 
+import os
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from ratchet.context import Span
@@ -24,6 +28,7 @@ class Recorder:
         self._describer: Describer | None = None
         self._rank_min = 0
         self._spans = True
+        self._detached = False
 
     def open(self, describer: Describer, *, trace: bool) -> None:
         """A run begins. Without `trace`: level info and above, and only the root span."""
@@ -34,6 +39,10 @@ class Recorder:
     def close(self) -> None:
         """The run is over: what threads left behind say is nobody's."""
         self._describer = None
+
+    def detach(self) -> None:
+        """In a process that the task has forked: speak through stderr from now on."""
+        self._detached = True
 
     def wants(self, level: Level) -> bool:
         """Whether a record of this level would be sent."""
@@ -53,6 +62,9 @@ class Recorder:
         describer = self._describer
         if describer is None or not self.wants(level):
             return
+        if self._detached:
+            _write(f"{level} {logger}: {text(message)}" + (f"\n{describer.stack_trace(error)}" if error else ""))
+            return
         with self._shield:
             body: dict[str, Any] = {
                 "at_ns": time.time_ns(),
@@ -70,7 +82,7 @@ class Recorder:
 
     def progress(self, current: float, total: float | None, message: str | None) -> None:
         """How far the task is."""
-        if self._describer is None:
+        if self._describer is None or self._detached:
             return
         numbers = {"current": float(current), "total": None if total is None else float(total)}
         with self._shield:
@@ -79,10 +91,15 @@ class Recorder:
 
     def span(self, span: Span) -> None:
         """A span that has ended."""
-        if self._describer is None or not (self._spans or span.kind == "server"):
+        if self._describer is None or self._detached or not (self._spans or span.kind == "server"):
             return
         with self._shield:
             self._outlet.send("span", _span_body(span))
+
+
+def _write(line: str) -> None:
+    with suppress(OSError):  # nobody reads any more
+        os.write(2, f"{line}\n".encode("utf-8", "backslashreplace"))
 
 
 def _span_body(span: Span) -> dict[str, Any]:

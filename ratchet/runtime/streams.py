@@ -6,6 +6,7 @@ descriptors themselves (C libraries, subprocesses) does not come by here; the wo
 
 import codecs
 import io
+import os
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -24,6 +25,7 @@ class LineStream(io.TextIOBase):
         self._fd = fd
         self._emit = emit
         self._partial: dict[int, str] = {}
+        self._detached = False
         self._bytes = _LineBytes(self)
         self.name = f"<{name}>"
         self.mode = "w"
@@ -57,6 +59,8 @@ class LineStream(io.TextIOBase):
         """Take text; every line it finishes is emitted."""
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - the caller is anybody
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if self._detached:
+            return self._write_through(text)
         thread = threading.get_ident()
         pending = self._partial.pop(thread, "") + text
         *lines, rest = pending.split("\n")
@@ -69,6 +73,17 @@ class LineStream(io.TextIOBase):
                 rest = rest[TEXT_CHARACTERS_MAX:]
         if rest:
             self._partial[thread] = rest
+        return len(text)
+
+    def detach_from_channel(self) -> None:
+        """In a process that the task has forked: write to the descriptor. What was begun is the parent's to finish."""
+        self._detached = True
+        self._partial.clear()
+
+    def _write_through(self, text: str) -> int:
+        data = text.encode("utf-8", "backslashreplace")
+        while data:
+            data = data[os.write(self._fd, data) :]
         return len(text)
 
     def writelines(self, lines: Iterable[str], /) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]

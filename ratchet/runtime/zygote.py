@@ -39,8 +39,7 @@ def run(channel_fd: int) -> int:
     for number in _IGNORED:  # a terminal's Ctrl-C reaches the whole group; only the channel ends a zygote
         signal.signal(number, signal.SIG_IGN)
     child_process.warm_up()
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # collecting was off from the start (`zygote_main`): nothing a child collects is shared with us
     zygote = Zygote(Channel(socket.socket(fileno=channel_fd)))
     setup = zygote.serve()
     if setup is not None:

@@ -4,6 +4,7 @@ The interpreter may be one in which Ratchet is not installed, and Ratchet's own 
 the `ratchet` package this file lies in is loaded by its path; only pydantic and msgpack come from the interpreter.
 """
 
+import gc
 import importlib.util
 import os
 import sys
@@ -28,6 +29,7 @@ def load_ratchet() -> None:
 
 def main() -> int:
     """Load the zygote and run it. Returns the process's exit code."""
+    gc.disable()  # what is imported stays; children turn it on again
     load_ratchet()
     try:
         from ratchet.runtime.zygote import run

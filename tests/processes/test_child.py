@@ -242,6 +242,58 @@ def test_a_finalizer_or_repr_that_prints_does_not_break_the_channel(bench: MakeB
     assert len(run.logs) == 600
 
 
+def test_processes_that_the_task_forks_speak_through_the_pipes_and_never_through_the_channel(bench: MakeBench) -> None:
+    made = bench("""
+        import logging, multiprocessing, os, sys
+
+        def part(ctx: Context, n: int) -> None:
+            for _ in range(100):
+                print("part", n)
+            logging.warning("logged in part %d", n)
+            ctx.log("said in a part")
+            ctx.progress(1)
+            with ctx.span("in a part"):
+                pass
+
+        @task
+        def work(ctx: Context) -> list[int]:
+            print("begun", end=" ")
+            fork = multiprocessing.get_context("fork")
+            parts = [fork.Process(target=part, args=(ctx, n)) for n in range(4)]
+            for one in parts: one.start()
+            for one in parts: one.join()
+            print("done")
+            return [one.exitcode for one in parts]
+
+        @task
+        def forget(code: int | str | None) -> int:
+            pid = os.fork()
+            if pid == 0:
+                sys.exit(code)
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+        @task
+        def come_back(ctx: Context) -> str:
+            pid = os.fork()
+            if pid == 0:
+                return "the fork"
+            os.waitpid(pid, 0)
+            return "the task"
+    """)
+    run = made.run("work")
+    assert run.output == [0, 0, 0, 0]
+    assert run.logs == [("info", "stdout", "begun done")]
+    assert not run.of("progress")
+    assert sorted(set(made.child.read_out().split(b"\n"))) == [b"", b"part 0", b"part 1", b"part 2", b"part 3"]
+    errors = made.child.read_err()
+    assert errors.count(b"info ctx: said in a part\n") == 4
+    assert b"warn root: logged in part 3\n" in errors
+    for code, status in ((3, 3), (None, 0), ("text", 1)):
+        assert made.run("forget", {"code": code}).output == status
+    assert made.run("come-back").output == "the task"
+    assert made.run("come-back").done["reusable"]
+
+
 def test_progress_carries_its_numbers(bench: MakeBench) -> None:
     run = bench("""
         @task

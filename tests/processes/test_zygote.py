@@ -224,6 +224,23 @@ def test_a_child_imports_from_the_interpreter_and_the_task_roots_only(zygote: Zy
     assert zygote.fork().run(described, "look").output == [*json.loads(bare.stdout), str(tmp_path)]
 
 
+def test_a_child_needs_nothing_from_the_interpreter_but_pydantic_and_msgpack(
+    zygote: ZygoteHandle, tmp_path: Path
+) -> None:
+    text = """
+        import sys
+
+        @task
+        async def look() -> list[str]:
+            found = {name.partition(".")[0] for name in sys.modules if not name.startswith("ratchet_task_")}
+            return sorted(found - set(sys.stdlib_module_names) - {"__main__"})
+    """
+    described = zygote.fork().describe(write(tmp_path, "tasks.py", text))
+    found = set(zygote.fork().run(described, "look").output)
+    assert {"ratchet", "pydantic", "msgpack"} <= found
+    assert not found & {"zmq", "structlog", "mcp", "psutil", "yaml", "typer", "anyio", "ipc", "actors", "supervisor"}
+
+
 def _descriptors(pid: int) -> dict[int, str]:
     folder = Path(f"/proc/{pid}/fd")
     entries = sorted(folder.iterdir(), key=lambda path: int(path.name))
