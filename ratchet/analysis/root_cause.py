@@ -124,5 +124,4 @@ def _is_group(error: ExceptionInfo) -> bool:
 
 
 def _numbered(number: int, line: str, *, failing: bool) -> str:
-    text = line.rstrip()[:_LINE_CHARACTERS_MAX]
-    return f"{'>' if failing else ' '} {number:4} | {text}"
+    return f"{'>' if failing else ' '} {number:4} | {line[:_LINE_CHARACTERS_MAX]}".rstrip()
