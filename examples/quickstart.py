@@ -116,6 +116,8 @@ def _beside(project: Project) -> None:
     except* (TaskError, OSError) as errors:
         print("make run: the first run failed:", *leaves(errors), file=sys.stderr)
         status = 1
+    except* KeyboardInterrupt:
+        status = 130
     sys.exit(status)
 
 
