@@ -66,13 +66,14 @@ async def first_run(project: Project, supervisor: int) -> None:
 
 
 def _address(project: Project) -> str | None:
-    """Where the project's supervisor says that it listens, or None while there is none."""
+    """Where the project's supervisor says that it listens, or None while it is not up."""
     try:
         with SupervisorClient(project) as client:
-            addresses = client.status().addresses
+            status = client.status()
     except (RatchetError, OSError):
         return None
-    return addresses[0] if addresses else None
+    up = bool(status.children) and all(child.state == "running" for child in status.children)
+    return status.addresses[0] if up and status.addresses else None
 
 
 async def _answer(url: str) -> Answer | None:
