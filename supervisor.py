@@ -24,6 +24,8 @@ from ratchet.config import Config  # noqa: E402
 from ratchet.supervision.command import parse, serve  # noqa: E402
 from ratchet.supervision.spec import ChildSpec, ChildTable, Restart  # noqa: E402
 
+# Or the next allocation would make up for it.
+gc.freeze()
 gc.enable()
 
 # What actors would load by themselves, each for its own, at first use.

@@ -220,25 +220,31 @@ class Children:
             )
 
     def _fork(self, actor: Actor) -> None:
+        try:
+            actor.process = self._forked(actor)
+        except OSError as error:
+            message = f"no process can be started: {error.strerror}"
+            self._tell(actor, StartFailed({"code": "startup_failed", "message": message}))
+            self._tell(actor, Exited(abnormal=True, cause=message))
+        finally:
+            close_all(actor.fds)
+            actor.fds = []
+
+    def _forked(self, actor: Actor) -> Process:
         ours, theirs = channel.pair()
         incarnation = secrets.token_hex(6)
         try:
             pid = fork_actor(actor.spec, self._make_setup(actor, incarnation, theirs))
-        except OSError as error:
+        except OSError:
             ours.close()
-            message = f"no process can be forked: {error.strerror}"
-            self._tell(actor, StartFailed({"code": "startup_failed", "message": message}))
-            self._tell(actor, Exited(abnormal=True, cause=message))
-            return
+            raise
         finally:
             theirs.close()
-            close_all(actor.fds)
-            actor.fds = []
         control = Connection(
             self._loop, ours, on_message=lambda kind, body: self._on_message(actor, kind, body), on_close=_nothing
         )
-        actor.process = Process(pid, incarnation, control, time.monotonic())
         log.debug("forked an actor", name=actor.name, forked_pid=pid)
+        return Process(pid, incarnation, control, time.monotonic())
 
     def _on_message(self, actor: Actor, kind: str, body: dict[str, Any]) -> None:
         match kind:

@@ -8,22 +8,24 @@ import os
 import socket
 import struct
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import structlog
 
-from ratchet.channel import ChannelError
-from ratchet.errors import RatchetError, RefusedError
+from ratchet.channel import ChannelError, encode
+from ratchet.errors import RatchetError, RefusedError, UnavailableError
 from ratchet.supervision.children import Actor
 from ratchet.supervision.connection import Connection, close_all
 from ratchet.supervision.loop import Loop, Timer
 
 # A client says what it wants at once; one that does not is no client.
 FIRST_MESSAGE_SECONDS_MAX = 10.0
-CLIENTS_MAX = 512
+CLIENTS_MAX = 256
 _STANDARD_STREAMS = 3
 _ACCEPTED_AT_ONCE_MAX = 64
+_PAUSE_SECONDS = 0.2
 
 log = structlog.stdlib.get_logger("ratchet.supervisor")
 
@@ -83,8 +85,9 @@ class Clients:
         self._listener = listener
         self._desk = desk
         self._clients: set[Client] = set()
+        self._closed = False
         listener.setblocking(False)
-        loop.watch(listener.fileno(), self._accept)
+        self._listen()
 
     def count(self, *kinds: str) -> int:
         """How many clients of these kinds there are; of any kind that asked for something, without."""
@@ -105,11 +108,16 @@ class Clients:
     def close(self, error: RatchetError) -> None:
         """Turn away whoever is still in the queue, and listen no more."""
         self._accept()
+        self._closed = True
         for client in list(self._clients):
             if not client.kind:
                 client.connection.send("refused", error=error_body(error))
         self._loop.unwatch(self._listener.fileno())
         self._listener.close()
+
+    def _listen(self) -> None:
+        if not self._closed:
+            self._loop.watch(self._listener.fileno(), self._accept)
 
     def _accept(self) -> None:
         for _ in range(_ACCEPTED_AT_ONCE_MAX):
@@ -117,13 +125,17 @@ class Clients:
                 sock, _address = self._listener.accept()
             except BlockingIOError:
                 return
-            except OSError as error:  # out of descriptors, or a client that is gone already
+            except OSError as error:  # out of descriptors, most likely: the client would be announced again and again
                 log.warning("a client cannot be accepted", error=str(error))
+                self._loop.unwatch(self._listener.fileno())
+                self._loop.call_later(_PAUSE_SECONDS, self._listen)
                 return
-            if len(self._clients) >= CLIENTS_MAX or not _is_ours(sock):
+            if not _is_ours(sock):
                 sock.close()
-                continue
-            self._welcome(sock)
+            elif len(self._clients) >= CLIENTS_MAX:
+                _turn_away(sock, UnavailableError(f"the supervisor has {CLIENTS_MAX} clients already: try again later"))
+            else:
+                self._welcome(sock)
 
     def _welcome(self, sock: socket.socket) -> None:
         client = Client()
@@ -203,6 +215,14 @@ class Clients:
 def error_body(error: RatchetError) -> dict[str, Any]:
     """An error as it travels in `refused`."""
     return {"code": error.code, "message": error.message, "details": error.details}
+
+
+def _turn_away(sock: socket.socket, error: RatchetError) -> None:
+    """Refuse a client without listening to it."""
+    with suppress(OSError):  # it is gone, or reads nothing
+        sock.setblocking(False)
+        sock.send(encode("refused", {"error": error_body(error)}))
+    sock.close()
 
 
 def _is_ours(sock: socket.socket) -> bool:

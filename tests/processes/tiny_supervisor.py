@@ -41,8 +41,8 @@ def start(setup: ActorSetup) -> None:
             # Twice forked, in a session of its own: nobody's child.
             command = (sys.executable, "-c", DAEMON, str(setup.config.data_dir / "daemon.pid"))
             await (await asyncio.create_subprocess_exec(*command)).wait()
-        host.ready(**({"tasks": 2, "broken": 1} if setup.name == "task-runner" else {}))
         note(setup, said="ready")
+        host.ready()
         if order.get("crash"):
             raise RuntimeError("ordered to crash")
         if order.get("own crash"):
@@ -90,8 +90,8 @@ def start_runner(setup: ActorSetup) -> None:
 
         host.on_exit_report = on_exit_report
         host.own(report_work(), name="work")
-        host.ready(tasks=2, broken=1)
         note(setup, said="ready")
+        host.ready(tasks=2, broken=1)
         await host.drain.wait()
         note(setup, said="draining")
 
