@@ -32,6 +32,7 @@ class TaskDefinition:
     tags: tuple[str, ...]
     timeout_seconds: float | None
     idempotent: bool
+    dangerous: bool
     signature: Signature
 
     @property
@@ -52,6 +53,7 @@ def task(
     tags: Iterable[str] = (),
     timeout: float | timedelta | None = None,
     idempotent: bool = False,
+    dangerous: bool = False,
 ) -> Callable[[FunctionT], FunctionT]: ...
 
 
@@ -64,6 +66,7 @@ def task(
     tags: Iterable[str] = (),
     timeout: float | timedelta | None = None,
     idempotent: bool = False,
+    dangerous: bool = False,
 ) -> Any:
     """Mark a function, synchronous or not, as a task: `@task` or `@task(tags=["csv"], timeout=60)`.
 
@@ -77,6 +80,7 @@ def task(
         tags: Words to find it by.
         timeout: Seconds (or a timedelta) after which an execution is stopped; default: the configured limit.
         idempotent: Running it twice does no harm, so Ratchet may run it again when a worker is lost.
+        dangerous: Agents neither see nor run it unless the configuration allows dangerous tasks; people at a shell do.
 
     Returns:
         The function itself.
@@ -93,6 +97,7 @@ def task(
             tags=_tags(marked, tags),
             timeout_seconds=_timeout_seconds(marked, timeout),
             idempotent=idempotent,
+            dangerous=dangerous,
             signature=read_signature(marked),
         )
         setattr(marked, _ATTRIBUTE, definition)

@@ -82,6 +82,12 @@ class UnknownExecutionError(RequestError):
     code = "unknown_execution"
 
 
+class ForbiddenError(RequestError):
+    """The client may not do this."""
+
+    code = "forbidden"
+
+
 class InvalidInputError(RequestError):
     """The input does not fit the task's schema: `details["problems"]` has one entry a field."""
 
@@ -128,6 +134,18 @@ class QueueFullError(UnavailableError):
     """The queue holds as many executions as it may."""
 
     code = "queue_full"
+
+
+class TooManyExecutionsError(UnavailableError):
+    """The client has as many unfinished executions as it may."""
+
+    code = "too_many_executions"
+
+
+class RateLimitedError(UnavailableError):
+    """The client has called this tool as often as it may; `details["retry_after"]` says in how many seconds again."""
+
+    code = "rate_limited"
 
 
 class StoreError(UnavailableError):

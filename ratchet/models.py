@@ -186,6 +186,7 @@ class Task(Model):
     tags: list[str] = Field(default_factory=list[str])
     timeout_seconds: float | None = None
     idempotent: bool = False
+    dangerous: bool = False
 
 
 class BrokenFile(Model):
@@ -228,3 +229,19 @@ class Span(Model):
     status: Literal["ok", "error", "unset"] = "unset"
     status_message: str | None = None
     attributes: JsonObject = Field(default_factory=dict[str, Any])
+
+
+class AuditRecord(Model):
+    """One call or refusal of a client. It never holds what went in or came out."""
+
+    record_id: str  # minted where it was made, so that recording it twice is recording it once
+    at_ns: int  # when the call arrived
+    client: str | None  # None: it was not let in
+    transport: Literal["http", "stdio"]
+    session_id: str | None = None
+    tool: str  # the bare name; of whoever was not let in, what it asked for
+    task_id: str | None = None
+    execution_id: str | None = None
+    decision: Literal["allowed", "refused"]
+    code: str | None = None  # of the refusal, or of what went wrong with an allowed call
+    duration_ms: float

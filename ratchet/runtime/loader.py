@@ -68,6 +68,7 @@ def _described(file: LoadedFile, definition: TaskDefinition) -> Task:
         tags=list(definition.tags),
         timeout_seconds=definition.timeout_seconds,
         idempotent=definition.idempotent,
+        dangerous=definition.dangerous,
     )
 
 
