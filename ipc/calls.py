@@ -13,13 +13,12 @@ import structlog
 
 from ipc.alarm import Alarm
 from ipc.codec import decode_error
-from ipc.envelope import BODY_BYTES_MAX, METHOD_CHARS_MAX, REMAINING_MS_MAX, Envelope, Kind
+from ipc.envelope import BODY_BYTES_MAX, REMAINING_MS_MAX, TRACE_CHARS_MAX, Envelope, Kind, check_address
 from ipc.errors import (
     BusyError,
     ExpiredError,
     IpcError,
     LostError,
-    MalformedError,
     TooLargeError,
     UnreachableError,
 )
@@ -132,14 +131,13 @@ class Calls:
 
         Raises:
             BusyError: Too many calls are outstanding, or the link's own queue is full.
-            MalformedError: The name of the method is too long.
+            MalformedError: The target or the method cannot be a name.
             TooLargeError: The body exceeds `BODY_BYTES_MAX`.
             UnreachableError: The link is closed.
         """
         if len(body) > BODY_BYTES_MAX:
             raise TooLargeError(f"{method}: a body of {len(body)} bytes; {BODY_BYTES_MAX} are allowed")
-        if len(method) > METHOD_CHARS_MAX:
-            raise MalformedError(f"{method!r:.80}: a method has at most {METHOD_CHARS_MAX} characters")
+        check_address(target, method)
         if self._closed:
             raise UnreachableError(f"{method} on {target}: the link of {self._name} is closed")
         if len(self._calls) >= OUTSTANDING_MAX:
@@ -154,7 +152,7 @@ class Calls:
             now=self._clock(),
             timeout_seconds=timeout_seconds,
             idempotent=idempotent,
-            trace=trace,
+            trace=trace if trace is None or _is_trace(trace) else None,
             on_progress=on_progress,
         )
         if self._online:
@@ -319,3 +317,8 @@ class Calls:
         self._counters["expired"] += 1
         seen = "accepted but not answered" if call.accepted else "not answered"
         self._raise(call, ExpiredError(f"{where}: {seen} within {call.timeout_seconds:g} s"))
+
+
+def _is_trace(trace: str) -> bool:
+    """A traceparent may come from anybody's client; one that cannot travel must not fail the call it decorates."""
+    return len(trace) <= TRACE_CHARS_MAX and trace.isascii()

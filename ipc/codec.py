@@ -54,15 +54,25 @@ def encode_error(error: IpcError, *, own: bool) -> bytes:
         own: Whether messaging itself failed; False when a handler raised it, then the caller gets a `RemoteError`.
     """
     body = _error_body(error, error.details, own=own)
-    return body if body is not None and len(body) <= ERROR_BODY_BYTES_MAX else _error_body(error, {}, own=own) or b""
+    if body is None or len(body) > ERROR_BODY_BYTES_MAX:
+        body = _error_body(error, {}, own=own)
+    assert body is not None, "two strings and a boolean can always be packed"
+    return body
 
 
 def _error_body(error: IpcError, details: dict[str, Any], *, own: bool) -> bytes | None:
-    text = error.message[:ERROR_MESSAGE_CHARS_MAX]
+    """None when `details` are no plain data; the code and the text still count then."""
+    code = _encodable(error.code)
+    message = _encodable(error.message[:ERROR_MESSAGE_CHARS_MAX])
     try:
-        return msgpack.packb({"code": error.code, "message": text, "details": details, "own": own})
-    except (TypeError, ValueError, OverflowError):  # details that are no plain data: the code and the text still count
+        return msgpack.packb({"code": code, "message": message, "details": details, "own": own})
+    except (TypeError, ValueError, OverflowError):
         return None
+
+
+def _encodable(text: str) -> str:
+    """Names of files may hold bytes that are no UTF-8 (as lone surrogates), and errors quote names of files."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def decode_error(body: bytes) -> IpcError:

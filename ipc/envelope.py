@@ -105,6 +105,18 @@ class Envelope(NamedTuple):
         return len(self.body) + OVERHEAD_BYTES
 
 
+def check_address(target: str, method: str) -> None:
+    """Refuse what no envelope can carry.
+
+    Raises:
+        MalformedError: The target or the method is too long or not plain ASCII.
+    """
+    if len(target) > NAME_CHARS_MAX or not target.isascii():
+        raise MalformedError(f"{target!r:.80} is no name: ASCII, at most {NAME_CHARS_MAX} characters")
+    if len(method) > METHOD_CHARS_MAX or not method.isascii():
+        raise MalformedError(f"{method!r:.80} is no method: ASCII, at most {METHOD_CHARS_MAX} characters")
+
+
 def to_wire(envelope: Envelope) -> tuple[object, ...]:
     """The array form."""
     return (PROTOCOL_VERSION, *envelope)
@@ -119,40 +131,31 @@ def from_wire(item: object) -> Envelope:
     if not _is_tuple(item) or not _ELEMENTS <= len(item) <= _ELEMENTS_MAX:
         raise MalformedError(f"an envelope is an array of {_ELEMENTS} to {_ELEMENTS_MAX} elements, not {item!r:.80}")
     version, kind, key, source, target, method, remaining_ms, idempotent, trace, credit, body = item[:_ELEMENTS]
-    if type(version) is not int or version < PROTOCOL_VERSION_MIN:
-        raise MalformedError(f"an envelope of version {version!r:.40}; {PROTOCOL_VERSION_MIN} or later is understood")
     known = _KINDS.get(kind) if type(kind) is int else None
-    if known is None:
-        raise MalformedError(f"an envelope of the unknown kind {kind!r:.40}")
-    _check_bytes("key", key, KEY_BYTES_MAX)
-    _check_text("source", source, NAME_CHARS_MAX)
-    _check_text("target", target, NAME_CHARS_MAX)
-    _check_text("method", method, METHOD_CHARS_MAX)
-    _check_bytes("body", body, BODY_BYTES_MAX)
-    if remaining_ms is not None:
-        _check_number("remaining_ms", remaining_ms, REMAINING_MS_MAX)
-    if type(idempotent) is not bool:
-        raise MalformedError(f"idempotent is a boolean, not {idempotent!r:.40}")
-    if trace is not None:
-        _check_text("trace", trace, TRACE_CHARS_MAX)
-    _check_number("credit", credit, CREDIT_MAX)
+    if (  # one expression, since this runs for every envelope; what is wrong with a bad one is found out afterwards
+        known is None
+        or not (type(version) is int and version >= PROTOCOL_VERSION_MIN)
+        or not (type(key) is bytes and len(key) <= KEY_BYTES_MAX)
+        or not (type(source) is str and len(source) <= NAME_CHARS_MAX)
+        or not (type(target) is str and len(target) <= NAME_CHARS_MAX)
+        or not (type(method) is str and len(method) <= METHOD_CHARS_MAX)
+        or not (type(body) is bytes and len(body) <= BODY_BYTES_MAX)
+        or not (remaining_ms is None or (type(remaining_ms) is int and 0 <= remaining_ms <= REMAINING_MS_MAX))
+        or type(idempotent) is not bool
+        or not (trace is None or (type(trace) is str and len(trace) <= TRACE_CHARS_MAX))
+        or not (type(credit) is int and 0 <= credit <= CREDIT_MAX)
+    ):
+        raise MalformedError(f"an envelope with an element of the wrong type or beyond its limit: {_sketch(item)}")
     return Envelope(known, key, source, target, method, remaining_ms, idempotent, trace, credit, body)
+
+
+def _sketch(item: tuple[Any, ...]) -> str:
+    """Enough to see which element is wrong, whatever its size."""
+    return ", ".join(
+        f"{type(value).__name__}[{len(value)}]" if isinstance(value, bytes | str) else f"{value!r:.20}"
+        for value in item[:_ELEMENTS]
+    )
 
 
 def _is_tuple(item: object) -> TypeGuard[tuple[Any, ...]]:
     return type(item) is tuple
-
-
-def _check_bytes(name: str, value: object, bytes_max: int) -> None:
-    if type(value) is not bytes or len(value) > bytes_max:
-        raise MalformedError(f"{name} is at most {bytes_max} bytes, not {value!r:.40}")
-
-
-def _check_text(name: str, value: object, chars_max: int) -> None:
-    if type(value) is not str or len(value) > chars_max:
-        raise MalformedError(f"{name} is a string of at most {chars_max} characters, not {value!r:.40}")
-
-
-def _check_number(name: str, value: object, maximum: int) -> None:
-    if type(value) is not int or not 0 <= value <= maximum:
-        raise MalformedError(f"{name} is a number from 0 to {maximum}, not {value!r:.40}")

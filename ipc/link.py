@@ -20,6 +20,7 @@ from ipc.envelope import (
     PROTOCOL_VERSION_MIN,
     Envelope,
     Kind,
+    check_address,
 )
 from ipc.errors import BusyError, IpcError, MalformedError, TooLargeError, UnknownPeerError
 from ipc.handshake import Hello, check_name, decode_welcome, encode_hello, identity
@@ -199,8 +200,10 @@ class Link:
         """Send an event; nobody answers it, and it is dropped and counted when it cannot be queued or delivered.
 
         Raises:
+            MalformedError: The target or the method cannot be a name.
             TooLargeError: The body is larger than `BODY_BYTES_MAX`.
         """
+        check_address(target, method)
         if len(body) > BODY_BYTES_MAX:
             raise TooLargeError(f"{method}: a body of {len(body)} bytes; {BODY_BYTES_MAX} are allowed")
         self._send_quietly(Envelope(Kind.EVENT, b"", self.name, target, method, body=body))

@@ -8,7 +8,7 @@ import pytest
 from ipc.access import AccessTable, role_of
 from ipc.alarm import Alarm
 from ipc.codec import decode_batch
-from ipc.envelope import CONTROL, Envelope, Kind
+from ipc.envelope import CONTROL, Envelope, Kind, check_address
 from ipc.errors import BusyError, IncompatibleError, IpcError, MalformedError, RemoteError, from_code
 from ipc.handshake import Hello, check_name, choose_version, fits, identity
 from ipc.liveness import Liveness, liveness
@@ -70,6 +70,12 @@ def test_the_newest_common_version_is_chosen(low: int, high: int, chosen: int) -
 def test_without_a_common_version_there_is_no_session(low: int, high: int) -> None:
     with pytest.raises(IncompatibleError, match=f"{low} to {high}"):
         choose_version(Hello(low, high, "front", "1", 1, b""))
+
+
+@pytest.mark.parametrize(("target", "method"), [("wörker", "m"), ("\ud800", "m"), ("w" * 200, "m"), ("w", "m" * 200)])
+def test_what_no_envelope_can_carry_is_refused_where_it_is_said(target: str, method: str) -> None:
+    with pytest.raises(MalformedError, match="at most"):
+        check_address(target, method)
 
 
 # --- errors ------------------------------------------------------------------------------------------------------
