@@ -112,6 +112,14 @@ def next_after_failure(execution: Execution, failure: Failure, names: ToolNames)
         case Category.WORKER_LOST | Category.SHUTDOWN:
             again = names.advertised("execute_task")
             return f"If the task's effects may happen twice, call {again} with the same input again."
+        case Category.TIMEOUT:
+            trace = names.call("get_execution_trace", execution_id=execution_id)
+            return f"Give it less to do, or have its timeout raised. Where the time went: call {trace}."
+        case Category.INVALID_OUTPUT:
+            listing = names.call("list_available_tasks", filter=task_id, include_schemas=True)
+            return (
+                f"The task itself has to be corrected: another input may help meanwhile. Its schemas: call {listing}."
+            )
         case Category.TASK_BROKEN:
             listing = names.call("list_available_tasks", filter=task_id)
             return f"The task's file has to be mended; its error: call {listing}."
@@ -150,9 +158,11 @@ def _advice(error: RatchetError, names: ToolNames, task_id: str | None) -> str |
     match error.code:
         case "invalid_arguments":
             return "Correct these arguments and make the same call again."
-        case "invalid_input":
+        case "invalid_input" if "problems" in error.details:
             schema = names.call("list_available_tasks", filter=task_id or "", include_schemas=True)
             return f"Correct `input` and make the same call again. For the task's input schema call {schema}."
+        case "invalid_input":
+            return "Correct `input` and make the same call again."
         case "unknown_task" | "task_broken":
             listing = names.advertised("list_available_tasks")
             return f"For the tasks there are, and for files that cannot be loaded, call {listing}."
@@ -196,7 +206,7 @@ def unanswered(error: IpcError, names: ToolNames, *, submitted: str | None = Non
 
 
 def _too_large() -> Answer:
-    message = "The arguments or the answer are larger than a message between Ratchet's processes may be (4 MiB)."
+    message = "The arguments or the answer are larger than a message between Ratchet's processes may be."
     advice = "Put large data into a file and pass its path."
     body: JsonObject = {"type": "too_large", "message": message, "category": "request", "retryable": False}
     return Answer({"error": body, "next": advice}, paragraphs([f"too_large: {message}", advice]), failed=True)

@@ -117,6 +117,7 @@ async def serve(app: ASGIApp, listener: socket.socket, draining: asyncio.Event, 
         lifespan="on",
         ws="none",
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
     )
