@@ -8,6 +8,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
+import msgpack
+
 from actors.task_runner.catalogue import Catalogue
 from actors.task_runner.dispatcher import Dispatcher
 from actors.task_runner.ledger import Ledger
@@ -118,6 +120,7 @@ class Desk:
                 f"the input of {task.task_id!r} is not valid: {summarize(problems)}",
                 details={"problems": [one.model_dump() for one in problems]},
             )
+        _require_packable(body.input)
         worker = self._dispatcher.reserve(body.execution_id, task.version)
         if worker is None and len(self._dispatcher.queue) >= self._queue_size:
             raise QueueFullError(
@@ -227,6 +230,16 @@ def _require_bounded(size: int) -> None:
             "give the task its path",
             details={"bytes": size, "bytes_max": INPUT_BYTES_MAX},
         )
+
+
+def _require_packable(task_input: JsonObject) -> None:
+    """What a child cannot be sent must not be accepted."""
+    try:
+        msgpack.packb(task_input)
+    except (OverflowError, ValueError) as error:
+        raise InvalidInputError(
+            f"the input cannot be given to a task: {error}; integers have at most 64 bits and text is valid Unicode"
+        ) from None
 
 
 def _require_same(found: Execution, body: Submit) -> None:

@@ -31,6 +31,7 @@ LEASE_SECONDS = 30.0
 _ORDER_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _REFUSED_SECONDS = 0.2  # a worker that refused gets nothing for this long
+_UNDELIVERED_MAX = 50  # orders of one execution that one worker may refuse: that is no passing weakness
 _OUTDATED_MAX = 3  # attempts of one execution that may find another version than was ordered
 _STORE_RETRY_SECONDS = 1.0
 _REPLACED_SECONDS = 1.0  # an exit report, which knows the cause, gets this head start over the mere replacement
@@ -289,7 +290,10 @@ class Dispatcher:
     async def _undelivered(self, live: Live, fence: int) -> None:
         attempt = live.attempt
         assert attempt is not None
-        await self._settle(live, Undelivered(fence), undelivered(attempt))
+        ended = undelivered(attempt)
+        tries = sum(one.failure == ended.failure for one in live.execution.attempts)
+        event = Undelivered(fence) if tries < _UNDELIVERED_MAX else Ended(fence, ended.failure)
+        await self._settle(live, event, ended)
 
     async def _settle(self, live: Live, event: Ended | Undelivered | Unrunnable, attempt: Attempt | None) -> None:
         """Apply what nobody will report again; wait as long as the store cannot take it."""

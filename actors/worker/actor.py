@@ -75,7 +75,13 @@ class WorkerActor:
             "file_bytes": config.limits.file_bytes,
             "open_files": config.limits.open_files,
         }
-        zygote = Zygote(config.tasks.python, environment(config.tasks.env, os.environ), limits, self._pool.exited)
+        zygote = Zygote(
+            config.tasks.python,
+            environment(config.tasks.env, os.environ),
+            self._host.setup.project.folder,
+            limits,
+            self._pool.exited,
+        )
         try:
             await zygote.start()
         except UnavailableError as error:

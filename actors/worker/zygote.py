@@ -57,6 +57,7 @@ class Zygote:
     Args:
         python: The interpreter that tasks run on.
         environment: All of the environment that children get.
+        folder: Where tasks find relative paths.
         limits: Resource limits of each child: memory_bytes, file_bytes, open_files.
         on_exit: Called with a child's slot and how it ended.
     """
@@ -65,11 +66,13 @@ class Zygote:
         self,
         python: Path,
         environment: Mapping[str, str],
+        folder: Path,
         limits: Mapping[str, int],
         on_exit: Callable[[int, ChildExit], None],
     ) -> None:
         self._python = python
         self._environment = dict(environment)
+        self._folder = folder
         self._limits = dict(limits)
         self._on_exit = on_exit
         self._process: subprocess.Popen[bytes] | None = None
@@ -104,7 +107,7 @@ class Zygote:
                 env=self._environment,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                cwd="/",
+                cwd=self._folder,
             )
         finally:
             theirs.close()
@@ -197,9 +200,16 @@ class Zygote:
                     forked.set_result(body["pid"])
             case "exited":
                 fields = ("pid", "exit_code", "signal", "cpu_seconds", "memory_bytes_max")
+                self._fork_failed(body["slot"], str(body.get("error", "")))
                 self._on_exit(body["slot"], ChildExit(**{name: body[name] for name in fields}))
             case _:
                 log.warning("the zygote sent an unknown message", kind=kind)
+
+    def _fork_failed(self, slot: int, reason: str) -> None:
+        """A child that is reported gone before it was reported there was never forked."""
+        forked = self._forks.get(slot)
+        if forked is not None and not forked.done():
+            forked.set_exception(UnavailableError(f"no process could be forked for a task: {reason}; try again"))
 
     def _closed(self) -> None:
         assert self._channel is not None
