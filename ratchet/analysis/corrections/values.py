@@ -18,6 +18,7 @@ SIMILAR = 0.6  # of 1: below this two names have nothing to do with each other
 VERY_SIMILAR = 0.8
 _CANDIDATES_MAX = 1_000
 _NAME_CHARACTERS_MAX = 200
+_SLIP_CHARACTERS_MIN = 3
 
 _INTEGER = re.compile(r"[-+]?\d{1,18}")
 _SLASHED_DATE = re.compile(r"(\d{4})[/.](\d{1,2})[/.](\d{1,2})")
@@ -51,7 +52,9 @@ def nearest(name: str, known: Sequence[str]) -> Replacement | None:
     rated = sorted(_rated(name, candidates), key=lambda entry: (-entry[0], entry[1]))
     if not rated or (len(rated) > 1 and rated[1][0] == rated[0][0]):
         return None
-    return Replacement(rated[0][1], "medium" if rated[0][0] >= VERY_SIMILAR else "low")
+    rating, best = rated[0]
+    likely = rating >= VERY_SIMILAR or _one_slip_apart(_folded(name), _folded(best))
+    return Replacement(best, "medium" if likely else "low")
 
 
 def ratio(one: str, other: str) -> float:
@@ -175,6 +178,18 @@ def _as_date(value: str) -> Replacement | None:
         return None
     year, month, day = match.groups()
     return Replacement(f"{year}-{int(month):02}-{int(day):02}", "medium")
+
+
+def _one_slip_apart(one: str, other: str) -> bool:
+    """Whether one wrong, missing, additional or swapped letter makes the difference, in words of some length."""
+    short, long = sorted((one, other), key=len)
+    if len(short) < _SLIP_CHARACTERS_MIN or len(long) - len(short) > 1:
+        return False
+    same = next((at for at, (left, right) in enumerate(zip(short, long, strict=False)) if left != right), len(short))
+    if len(short) < len(long):
+        return short[same:] == long[same + 1 :]
+    swapped = short[same : same + 2] == long[same : same + 2][::-1]
+    return short[same + 1 :] == long[same + 1 :] or (swapped and short[same + 2 :] == long[same + 2 :])
 
 
 def _folded(name: str) -> str:
