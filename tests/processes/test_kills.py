@@ -110,15 +110,29 @@ def assert_whole(load: Load) -> None:
 
 def processes(project: RunningProject, kind: str) -> list[psutil.Process]:
     """The living processes of a kind; children only once their zygote forked them."""
-    workers = [psutil.Process(pid) for pid in actor_pids(project, "worker")]
-    zygotes = [one for worker in workers for one in worker.children()]
     match kind:
         case "zygote":
-            return zygotes
+            return below(living(actor_pids(project, "worker")))
         case "child":
-            return [one for zygote in zygotes for one in zygote.children()]
+            return below(below(living(actor_pids(project, "worker"))))
         case _:
-            return [psutil.Process(pid) for pid in actor_pids(project, kind)]
+            return living(actor_pids(project, kind))
+
+
+def living(pids: list[int]) -> list[psutil.Process]:
+    found: list[psutil.Process] = []
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):  # the supervisor has not noticed yet
+            found.append(psutil.Process(pid))
+    return found
+
+
+def below(parents: list[psutil.Process]) -> list[psutil.Process]:
+    found: list[psutil.Process] = []
+    for parent in parents:
+        with suppress(psutil.NoSuchProcess):
+            found += parent.children()
+    return found
 
 
 def actor_pids(project: RunningProject, role: str) -> list[int]:
@@ -128,13 +142,7 @@ def actor_pids(project: RunningProject, role: str) -> list[int]:
 
 
 def settled(project: RunningProject, kind: str, count: int) -> Callable[[], bool]:
-    def look() -> bool:
-        try:
-            return project.all_running() and (kind == "child" or len(processes(project, kind)) >= count)
-        except psutil.NoSuchProcess:
-            return False
-
-    return look
+    return lambda: project.all_running() and (kind == "child" or len(processes(project, kind)) >= count)
 
 
 async def kill_one(project: RunningProject, kind: str, count: int, rng: random.Random) -> float:
