@@ -242,6 +242,7 @@ async def main(host: ActorHost) -> None:
         runner = TaskRunner(host, database)
         host.on_exit_report = runner.process_exited
         await runner.restore()
+        runner.hub.start()  # an endpoint that cannot be used is a failed start, not a crash
         host.own(runner.hub.run(), name="hub")
         host.own(runner.tick(), name="tick")
         host.ready()
