@@ -102,18 +102,14 @@ async def cancel_execution(call: ToolCall) -> Answer:
 async def list_executions(call: ToolCall) -> Answer:
     """A page of executions, cut where the answer is full."""
     given, front = call.arguments, call.front
-    moments = {
-        f"{name}_ns": parse_moment(given[name], field=name, now_ns=front.now_ns())
-        for name in ("since", "until")
-        if name in given
-    }
     request = ListExecutions(
+        since_ns=_moment(call, "since"),
+        until_ns=_moment(call, "until"),
         status=[Status(given["status"])] if "status" in given else None,
         task_id=given.get("task_id"),
         limit=given["limit"],
         cursor=given.get("cursor"),
         sort=given["sort"],
-        **moments,
     )
     page = await rpc.call(front.link, LIST_EXECUTIONS, request, timeout_seconds=_ANSWER_SECONDS)
     rows, lines = listing_answers.listed(page.executions)
@@ -141,6 +137,11 @@ async def cancel_for_client(front: Front, execution_id: str) -> None:
             return
         else:
             return
+
+
+def _moment(call: ToolCall, field: str) -> int | None:
+    given = call.arguments.get(field)
+    return None if given is None else parse_moment(given, field=field, now_ns=call.front.now_ns())
 
 
 def _wait_seconds(call: ToolCall) -> float:

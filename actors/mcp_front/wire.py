@@ -24,7 +24,8 @@ from mcp.shared.message import SessionMessage
 log = structlog.stdlib.get_logger("mcp-front")
 
 LINE_BYTES_MAX = 8 * 1024 * 1024
-LAST_ANSWERS_SECONDS = 1.0
+_LAST_ANSWERS_SECONDS = 0.7
+_HURRIED_ANSWERS_SECONDS = 0.3
 _READ_BYTES = 256 * 1024
 _FLUSH_SECONDS = 0.5
 
@@ -38,10 +39,18 @@ class Wire:
         ended: Set once stdin has ended or the agent no longer reads.
     """
 
-    def __init__(self, stdin: int, stdout: int) -> None:
+    def __init__(self, stdin: int, stdout: int, *, hurry: Callable[[], None]) -> None:
+        """Make a wire that does nothing until `streams`.
+
+        Args:
+            stdin: Where the agent's messages come from.
+            stdout: Where answers go.
+            hurry: Has whatever still waits answered at once.
+        """
         self.ended = asyncio.Event()
         self._stdin = stdin
         self._stdout = stdout
+        self._hurry = hurry
         self._loop = asyncio.get_running_loop()
         self._outbox: queue.SimpleQueue[tuple[bytes, asyncio.Future[None]]] = queue.SimpleQueue()
         self._unanswered: set[str | int] = set()
@@ -68,9 +77,13 @@ class Wire:
                 writer.cancel()
 
     async def settle(self) -> None:
-        """Wait until every request that came in has been answered, unless the agent is gone, for a second at most."""
+        """Have every request that came in answered, soon; an agent that is gone is not waited for."""
+        self._hurry()
+        await self._answered_within(_HURRIED_ANSWERS_SECONDS)
+
+    async def _answered_within(self, seconds: float) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_ANSWERS_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._all_answered.wait()
 
     # --- in -------------------------------------------------------------------------------------------------------
@@ -117,6 +130,7 @@ class Wire:
     async def _end(self, incoming: MemoryObjectSendStream[Incoming]) -> None:
         """The agent says no more; what it asked before is still answered where somebody reads the answer."""
         if _has_reader(self._stdout):
+            await self._answered_within(_LAST_ANSWERS_SECONDS)
             await self.settle()
         self.ended.set()
         incoming.close()

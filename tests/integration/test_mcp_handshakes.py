@@ -150,6 +150,9 @@ async def test_the_end_of_stdin_ends_the_front_while_a_call_waits(shared_project
         await raw.send(initialize("2025-06-18"), notification("notifications/initialized"))
         await raw.send(request(2, "tools/call", {"name": "execute_task", "arguments": steps}))
         raw.close_input()
+        answers = {message["id"]: message for message in await raw.rest()}
+        assert answers[2]["result"]["structuredContent"]["status"] == "running"
+        assert "get_execution_status" in answers[2]["result"]["structuredContent"]["next"]
         assert await raw.wait() == 0
 
 
