@@ -94,7 +94,7 @@ def analyze(
         **_what_happened(execution, failure, found, sources),
         retryable=found.retry,
         suggestions=advice if include_suggestions else [],
-        next=next_call(execution, failure, kind, found.retry, advice, tool_name=tool_name),
+        next=next_call(execution, failure, kind, found.retry, similar, advice, tool_name=tool_name),
         changed_since_last_success=changes,
         similar_failures=similar,
         last_log_lines=[_log_line(one) for one in log_tail[-LOG_LINES_MAX:]],

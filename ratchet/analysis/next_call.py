@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable, Sequence
 
 from ratchet.analysis.corrections.patch import apply_patch
-from ratchet.analysis.result import NextCall, Retryable, Suggestion
+from ratchet.analysis.result import NextCall, Retryable, SimilarFailures, Suggestion
+from ratchet.analysis.retry import tried_in_vain
 from ratchet.analysis.taxonomy import ErrorClass
 from ratchet.models import Execution, Failure, JsonObject
 
@@ -18,6 +19,7 @@ def next_call(
     failure: Failure,
     kind: ErrorClass,
     retry: Retryable,
+    similar: SimilarFailures,
     advice: Sequence[Suggestion],
     *,
     tool_name: ToolName,
@@ -32,7 +34,7 @@ def next_call(
     if best is not None and best.patch is not None:
         patched = apply_patch(execution.input, best.patch)
         return _execute(execution, failure, patched, f"Runs it with the corrected input. {best.text}", tool_name)
-    if retry.value:
+    if retry.value and not tried_in_vain(similar):
         wait = (
             "Wait a little, then run it again." if kind.name in ("rate_limited", "upstream_5xx") else "Runs it again."
         )

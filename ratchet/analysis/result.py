@@ -112,6 +112,7 @@ class SimilarFailures(Model):
     Attributes:
         fingerprint: What "the same way" means (`ratchet.analysis.fingerprint`).
         count: How many others there are among those looked at.
+        same_input: How many of them had this very input.
         first_seen: When the first of them was created; of this one where it is alone.
         execution_ids: The newest few.
         later_success: An execution with the same input as one of these failures that completed after it.
@@ -119,6 +120,7 @@ class SimilarFailures(Model):
 
     fingerprint: str
     count: int
+    same_input: int
     first_seen: str | None
     execution_ids: list[str] = Field(default_factory=list[str])
     later_success: str | None = None

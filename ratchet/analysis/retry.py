@@ -6,6 +6,7 @@ from ratchet.models import Execution, Task
 
 # Where code or input were wrong, and neither changed, something else must have.
 _ABOUT_CODE_OR_INPUT = ("bug", "task_error", "bad_input", "invalid_output")
+_TRIES_MAX = 3
 
 
 def retryable(
@@ -25,6 +26,11 @@ def retryable(
     if kind.retryable and not execution.idempotent:
         reason += " The task is not declared idempotent: see first that running it twice does no harm."
     return Retryable(value=kind.retryable, reason=reason)
+
+
+def tried_in_vain(similar: SimilarFailures) -> bool:
+    """Whether this input was tried so often without success that one more time is no plan."""
+    return similar.same_input >= _TRIES_MAX and similar.later_success is None
 
 
 def _nothing(changes: Changes) -> bool:

@@ -34,6 +34,7 @@ def similar_failures(execution: Execution, failure: Failure, others: Sequence[Ex
     return SimilarFailures(
         fingerprint=mark,
         count=len(alike),
+        same_input=sum(one.input == execution.input for one in alike),
         first_seen=iso(first.created_ns),
         execution_ids=[one.execution_id for one in alike[:_IDS_MAX]],
         later_success=_later_success([execution, *alike], others),

@@ -12,6 +12,7 @@ from ratchet.analysis.corrections.reported import locate, reports_of
 from ratchet.analysis.corrections.schema_repair import as_json
 from ratchet.analysis.corrections.told import mentioned
 from ratchet.analysis.result import CONFIDENCES, Changes, Kind, Retryable, SimilarFailures, Suggestion
+from ratchet.analysis.retry import tried_in_vain
 from ratchet.analysis.root_cause import where
 from ratchet.analysis.taxonomy import ErrorClass
 from ratchet.models import Frame, ProcessEnd
@@ -20,7 +21,6 @@ _SUGGESTIONS_MAX = 6
 _REPORTS_MAX = 5
 _NAMES_MAX = 12
 _LINE_CHARACTERS_MAX = 160
-_OFTEN = 3
 
 _KINDS: MappingProxyType[str, Kind] = MappingProxyType(
     {
@@ -102,10 +102,10 @@ def _about_history(evidence: Evidence, found: Findings) -> Iterator[Suggestion]:
     if changes is not None and changes.task_version is not None and found.kind.input_dependent:
         text = f"The task's code changed since {changes.execution_id} completed: see what changed in it."
         yield Suggestion(kind="look", text=text, confidence="medium")
-    if similar.count >= _OFTEN and similar.later_success is None:
+    if tried_in_vain(similar):
         text = (
-            f"It failed in this way {similar.count} times before or since, first at {similar.first_seen}, and no such "
-            "input completed later: trying again is not enough."
+            f"This input failed in this way {similar.same_input} more times and did not complete since: trying again "
+            "is not enough."
         )
         yield Suggestion(kind="look", text=text, confidence="medium")
 

@@ -261,7 +261,20 @@ def test_failures_of_the_same_kind_are_counted_and_named(tmp_path: Path):
     assert analysis.similar_failures.count == 7
     assert analysis.similar_failures.first_seen == "1970-01-01T00:00:01.000Z"
     assert analysis.similar_failures.execution_ids == [one.execution_id for one in reversed(earlier)][:5]
-    assert any("failed in this way 7 times" in one.text for one in analysis.suggestions)
+    assert analysis.similar_failures.same_input == 0
+
+
+def test_what_was_tried_in_vain_is_not_proposed_again():
+    failure = raised("reset", "ConnectionError")
+    in_vain = [failed(failure, {"n": 1}, created_ns=number) for number in range(1, 4)]
+
+    analysis = analyzed(failure, {"n": 1}, earlier=in_vain)
+
+    assert analysis.similar_failures.same_input == 3
+    assert analysis.next is not None
+    assert analysis.next.tool == "get_execution_logs"
+    assert any("trying again is not enough" in one.text for one in analysis.suggestions)
+    assert analyzed(failure, {"n": 2}, earlier=in_vain).next != analysis.next
 
 
 def test_a_retry_that_worked_is_named():

@@ -174,8 +174,9 @@ def test_problems_that_the_tasks_own_types_reported_are_mended():
         ("unknown region 'eu-wset'; expected one of 'eu-west', 'us-east'", {"region": "eu-wset"}, "eu-west", "medium"),
         ("unknown region 'EU_WEST'; expected one of 'eu-west', 'us-east'", {"region": "EU_WEST"}, "eu-west", "high"),
         ("no region eu-wset: one of eu-west, us-east", {"region": "eu-wset"}, "eu-west", "medium"),
-        ("no region 'mars'. Did you mean 'earth'?", {"region": "mars"}, "earth", "high"),
-        ("region must be one of ['earth'], not 'mars'", {"region": "mars"}, "earth", "medium"),
+        ("no region 'mras'. Did you mean 'mars'?", {"region": "mras"}, "mars", "high"),
+        ("no region 'mars'. Did you mean 'earth'?", {"region": "mars"}, "earth", "low"),
+        ("region must be one of ['earth'], not 'mars'", {"region": "mars"}, "earth", "low"),
         ("unknown region 'us-est'; expected one of 'us-east', 'us-west'", {"region": "us-est"}, None, None),
         ("unknown region 'mars'; expected one of 'us-east', 'us-west'", {"region": "mars"}, None, None),
         ("unknown region; expected one of 'eu-west'", {"region": "eu-wset"}, None, None),
@@ -189,8 +190,8 @@ def test_a_name_that_the_message_says_is_wrong_is_replaced_by_the_nearest_listed
     if patch is None:
         assert patches(analysis) == []
     else:
-        assert best(analysis).patch == [replace(("region",), patch)]
-        assert best(analysis).confidence == confidence
+        (found,) = patches(analysis)
+        assert (found.patch, found.confidence) == ([replace(("region",), patch)], confidence)
 
 
 def test_a_name_that_is_right_elsewhere_in_the_input_stays(tmp_path: Path):
@@ -319,14 +320,14 @@ def test_a_value_that_worked_before_is_a_guess_and_no_call_to_make(tmp_path: Pat
     assert analysis.next.tool == "get_execution_logs"
 
 
-def test_a_missing_key_that_an_earlier_input_had_is_more_than_a_guess(tmp_path: Path):
+def test_of_an_input_that_had_the_missing_key_only_that_is_taken(tmp_path: Path):
     source = "def f(options):\n    return options['mode']\n"
     earlier = [completed({"options": {"n": 1, "mode": "fast"}}, task_id="f", created_ns=1)]
 
-    analysis = TaskFile(tmp_path, source).analysis("f", {"options": {"n": 1}}, earlier=earlier)
+    analysis = TaskFile(tmp_path, source).analysis("f", {"options": {"n": 2}}, earlier=earlier)
 
-    assert best(analysis).patch == [add(("options", "mode"), "fast")]
-    assert best(analysis).confidence == "medium"
+    (guess,) = patches(analysis)
+    assert (guess.patch, guess.confidence) == ([add(("options", "mode"), "fast")], "low")
 
 
 def test_the_most_similar_input_is_compared(tmp_path: Path):

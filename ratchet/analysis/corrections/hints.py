@@ -55,6 +55,7 @@ _AT_LEAST = re.compile(
 )
 _BELOW = re.compile(rf"(?:\b(?:less|smaller|lower|fewer) than|\bbelow|<)\s{{0,2}}{_NUMBER}", re.IGNORECASE)
 _ABOVE = re.compile(rf"(?:\b(?:greater|more|larger|higher) than|\babove|>)\s{{0,2}}{_NUMBER}", re.IGNORECASE)
+_DIGIT = re.compile(r"\d")
 _POSITIVE = re.compile(r"\b(?:must|should|has to|needs to) be (?:strictly )?positive\b", re.IGNORECASE)
 _NOT_NEGATIVE = re.compile(r"\b(?:(?:must|can|may|should)(?: ?not|n't) be negative|non-negative)\b", re.IGNORECASE)
 
@@ -93,12 +94,13 @@ class Hint:
 def read_hint(message: str) -> Hint:
     """What a message says would have been right."""
     text = message[:_CHARACTERS_MAX]
-    return Hint(
-        meant=tuple(dict.fromkeys(_group(match).rstrip("?.") for match in _MEANT.finditer(text))),
-        allowed=tuple(dict.fromkeys(_allowed(text)))[:_ITEMS_MAX],
-        bounds=_bounds(text),
-        quoted=quoted(text),
-    )
+    meant = tuple(dict.fromkeys(_group(match).rstrip("?.") for match in _MEANT.finditer(text)))
+    return Hint(meant, listed(text), _bounds(text), quoted(text))
+
+
+def listed(message: str) -> tuple[str, ...]:
+    """The values that a message lists as right, in order."""
+    return tuple(dict.fromkeys(_allowed(message[:_CHARACTERS_MAX])))[:_ITEMS_MAX]
 
 
 def quoted(message: str) -> tuple[str, ...]:
@@ -133,6 +135,8 @@ def _items(text: str, at: int) -> Iterator[str]:
 
 
 def _bounds(text: str) -> Bounds:
+    if _DIGIT.search(text) is None:
+        return Bounds(at_least=_sign(_NOT_NEGATIVE, text), above=_sign(_POSITIVE, text))
     between = _BETWEEN.search(text)
     if between is not None:
         low, high = (float(one) for one in between.groups() if one is not None)
@@ -140,11 +144,16 @@ def _bounds(text: str) -> Bounds:
     at_most, at_least = _number(_AT_MOST, text), _number(_AT_LEAST, text)
     rest = _AT_LEAST.sub(" ", _AT_MOST.sub(" ", text))  # "not greater than 3" is no "greater than 3"
     above, below = _number(_ABOVE, rest), _number(_BELOW, rest)
-    if above is None and _POSITIVE.search(text):
-        above = 0.0
-    if at_least is None and _NOT_NEGATIVE.search(text):
-        at_least = 0.0
-    return Bounds(at_least, at_most, above, below)
+    return Bounds(
+        at_least=_sign(_NOT_NEGATIVE, text) if at_least is None else at_least,
+        at_most=at_most,
+        above=_sign(_POSITIVE, text) if above is None else above,
+        below=below,
+    )
+
+
+def _sign(pattern: re.Pattern[str], text: str) -> float | None:
+    return 0.0 if pattern.search(text) else None
 
 
 def _number(pattern: re.Pattern[str], text: str) -> float | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ratchet.analysis.corrections.hints import read_hint
+from ratchet.analysis.corrections.hints import listed, read_hint
 from ratchet.analysis.corrections.places import places
 from ratchet.models import ExceptionInfo, LogRecord
 from ratchet.redaction import REDACTED
@@ -54,7 +54,7 @@ def _logged(record: LogRecord) -> Iterator[str]:
             yield from (item for item in cast("list[Any]", value) if isinstance(item, str))
         elif isinstance(value, dict) and steps:  # the outermost keys are the author's words, not names of things
             yield from cast("dict[str, Any]", value)
-    yield from read_hint(record.message).allowed
+    yield from listed(record.message)
 
 
 def _usable(names: Iterator[str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any, cast
 from ratchet.analysis.corrections.patch import Fix, Patch, Steps, add, pointer, remove, replace
 from ratchet.analysis.corrections.places import shown
 from ratchet.analysis.corrections.schema_repair import as_json
-from ratchet.analysis.result import Confidence, Difference
+from ratchet.analysis.result import Difference
 from ratchet.models import Execution, JsonObject
 from ratchet.redaction import REDACTED, Redactor
 from ratchet.secretnames import is_secret_name
@@ -39,17 +39,18 @@ def as_before(given: JsonObject, completed: Sequence[Execution], wanted: Sequenc
     Args:
         given: The failing input.
         completed: Executions of the same task, newest first.
-        wanted: Keys that the failure says are missing: a value for one of them is more than a guess.
+        wanted: Keys that the failure says are missing: where a value for one of them differs, only that is taken.
+
+    What another execution did is never more than a guess, because it may have been about something else.
     """
     compared = [(changed_values(one.input, given), one) for one in completed[:_SUCCESSES_MAX]]
     for changed, one in sorted(compared, key=lambda entry: len(entry[0])):
         if not 0 < len(changed) <= _DIFFERENCES_MAX or any(_secret(entry) for entry in changed):
             continue
         lacking = [(steps, then, now) for steps, then, now in changed if now is ABSENT and steps[-1] in wanted]
-        confidence: Confidence = "medium" if lacking else "low"
         chosen = lacking or changed
         what = "; ".join(_sentence(entry) for entry in chosen)
-        yield Fix(_back(chosen), confidence, f"{one.execution_id} completed with another input: {what}.")
+        yield Fix(_back(chosen), "low", f"{one.execution_id} completed with another input: {what}.")
         return
 
 

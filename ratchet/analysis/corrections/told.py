@@ -75,15 +75,15 @@ def _within(bounds: Bounds, text: str, given: JsonObject) -> Iterator[Fix]:
 def _better(value: str, names: KnownNames, *, alone: bool) -> Replacement | None:
     """The name that is right; `alone`: no other value could be the wrong one, so it need not even be like it."""
     for meant in names.meant:
-        if ratio(value, meant) >= SIMILAR or (alone and len(names.meant) == 1):
+        if ratio(value, meant) >= SIMILAR:
             return Replacement(meant, "high")
-    listed, logged = (_of_a_kind(value, kind) for kind in (names.listed, names.logged))
-    found = nearest(value, listed)
+    found = nearest(value, _of_a_kind(value, names.listed))
     if found is not None:
         return found
-    if alone and len(names.listed) == 1:
-        return Replacement(names.listed[0], "medium")
-    found = nearest(value, logged)
+    only = names.meant or names.listed
+    if alone and len(only) == 1:
+        return Replacement(only[0], "low")
+    found = nearest(value, _of_a_kind(value, names.logged))
     return None if found is None or found.confidence == "low" else Replacement(found.value, "medium")
 
 
