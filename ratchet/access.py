@@ -13,7 +13,12 @@ ACCESS: frozenset[tuple[str, str, str]] = frozenset(
     {
         *(("cli", role, prefix) for role, prefix in _CLIENT_CALLS),
         *(("mcp-front", role, prefix) for role, prefix in _CLIENT_CALLS),
+        ("mcp-front", "task-runner", "policy."),
+        ("mcp-front", "task-runner", "audit.append"),
+        ("cli", "task-runner", "audit.read"),
         ("task-runner", "*", "health."),
+        ("task-runner", "log-store", "logs.append"),
+        ("task-runner", "trace-store", "spans.append"),
         ("task-runner", "worker", "attempts."),
         ("task-runner", "worker", "files."),
         ("task-runner", "worker", "workers."),

@@ -26,6 +26,8 @@ from ratchet.models import (
     Task,
     Telemetry,
 )
+from ratchet.policy.client import Client
+from ratchet.policy.requests import Admission, Admit, AppendAudit, AuditPage, ReadAudit
 
 RequestT = TypeVar("RequestT", bound=Model)
 ReplyT = TypeVar("ReplyT", bound=Model)
@@ -35,10 +37,16 @@ class Empty(Model):
     """A body that says nothing."""
 
 
+class OnBehalf(Model):
+    """A request of somebody: what `client` may not see does not exist for it. None: of the user, at a shell."""
+
+    client: Client | None = None
+
+
 # --- executions: served by the task-runner ---------------------------------------------------------------------
 
 
-class Submit(Model):
+class Submit(OnBehalf):
     """Run a task. The caller mints `execution_id`, so that sending this twice is one execution."""
 
     execution_id: str
@@ -52,14 +60,14 @@ class Submit(Model):
     wait_seconds: float = 0  # reply when terminal, at most this long after the execution is durable
 
 
-class GetExecution(Model):
+class GetExecution(OnBehalf):
     """Read an execution; with `wait_seconds`, reply when it is terminal, at most that much later."""
 
     execution_id: str
     wait_seconds: float = 0
 
 
-class ListExecutions(Model):
+class ListExecutions(OnBehalf):
     """Newest first unless `sort` says otherwise. `cursor` continues an earlier answer."""
 
     since_ns: int | None = None
@@ -78,7 +86,7 @@ class ExecutionPage(Model):
     next_cursor: str | None = None
 
 
-class CancelExecution(Model):
+class CancelExecution(OnBehalf):
     """Ask an execution to stop. Idempotent; a terminal execution stays as it is."""
 
     execution_id: str
@@ -89,7 +97,7 @@ class CancelExecution(Model):
 # --- the catalogue: served by the task-runner --------------------------------------------------------------------
 
 
-class ListTasks(Model):
+class ListTasks(OnBehalf):
     """Tasks whose id, description or tags contain `filter` (case-insensitive), sorted by id."""
 
     filter: str | None = None
@@ -137,7 +145,14 @@ class StopAttempt(Model):
 
 
 class AttemptReport(Model):
-    """How an attempt ended. Served by the runner; sent again until it is answered."""
+    """How an attempt ended. Served by the runner; sent again until it is answered.
+
+    Attributes:
+        telemetry: Whether every record and span that is not in this report is stored.
+        logs: The last records, which the runner passes on while it records the end: a short attempt is over with
+            one message.
+        spans: The last spans, likewise.
+    """
 
     execution_id: str
     fence: int
@@ -148,6 +163,8 @@ class AttemptReport(Model):
     failure: Failure | None = None  # None: completed
     stopped_by: Rung | None = None
     telemetry: Telemetry = "complete"
+    logs: list[LogRecord] = Field(default_factory=list[LogRecord])
+    spans: list[Span] = Field(default_factory=list[Span])
 
 
 class AttemptProgress(Model):
@@ -336,6 +353,9 @@ GET_EXECUTION = Procedure("executions.get", "task-runner", GetExecution, Executi
 LIST_EXECUTIONS = Procedure("executions.list", "task-runner", ListExecutions, ExecutionPage)
 CANCEL_EXECUTION = Procedure("executions.cancel", "task-runner", CancelExecution, Execution)
 LIST_TASKS = Procedure("tasks.list", "task-runner", ListTasks, Catalogue)
+ADMIT = Procedure("policy.admit", "task-runner", Admit, Admission)
+APPEND_AUDIT = Procedure("audit.append", "task-runner", AppendAudit, Empty)
+READ_AUDIT = Procedure("audit.read", "task-runner", ReadAudit, AuditPage)
 REPORT_ATTEMPT = Procedure("attempts.report", "task-runner", AttemptReport, Empty)
 ATTEMPT_PROGRESS = Procedure("attempts.progress", "task-runner", AttemptProgress, Empty, event=True)
 REREGISTER = Procedure("workers.reregister", "worker", Reregister, Empty, event=True)

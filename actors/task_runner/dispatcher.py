@@ -7,8 +7,7 @@ incarnation that registers under its name, or by its lease.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 import structlog
 
@@ -16,6 +15,7 @@ from actors.task_runner.catalogue import Catalogue
 from actors.task_runner.ledger import Ledger
 from actors.task_runner.live import Live, new_attempt, undelivered
 from actors.task_runner.queue import ReadyQueue
+from actors.task_runner.reports import Reports, Spawn
 from actors.task_runner.workers import Worker, Workers
 from ipc.errors import BusyError, DeniedError, IpcError, UnknownMethodError, UnreachableError
 from ipc.link import Link
@@ -32,11 +32,9 @@ _ORDER_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _REFUSED_SECONDS = 0.2  # a worker that refused gets nothing for this long
 _UNDELIVERED_MAX = 50  # orders of one execution that one worker may refuse: that is no passing weakness
-_OUTDATED_MAX = 3  # attempts of one execution that may find another version than was ordered
 _STORE_RETRY_SECONDS = 1.0
 _REPLACED_SECONDS = 1.0  # an exit report, which knows the cause, gets this head start over the mere replacement
 
-Spawn = Callable[[Coroutine[Any, Any, Any], str], object]
 Limits = Callable[[Task], float]
 
 
@@ -62,6 +60,7 @@ class Dispatcher:
         self._incarnation = incarnation
         self._spawn = spawn
         self._timeout_of = timeout_of
+        self.reports = Reports(ledger, link, spawn, self._follow)
 
     # --- towards the workers ------------------------------------------------------------------------------------
 
@@ -193,23 +192,7 @@ class Dispatcher:
             StaleFenceError: It is not the current one.
             StoreError: The end could not be recorded; it must be reported again.
         """
-        live = self._ledger.live.get(body.execution_id)
-        if live is None:
-            raise StaleFenceError(f"execution {body.execution_id} is not running")
-        attempt = live.attempt
-        if attempt is not None and attempt.fence == body.fence:
-            attempt = attempt.model_copy(
-                update={
-                    "pid": body.pid or attempt.pid,
-                    "ended_ns": body.ended_ns,
-                    "failure": body.failure,
-                    "stopped_by": body.stopped_by,
-                    "telemetry": body.telemetry,
-                }
-            )
-        event = Undelivered(body.fence) if _outdated(body) else Ended(body.fence, body.failure)
-        effect = await self._ledger.apply(live, event, attempt=attempt, output=body.output)
-        self._follow(live, effect)
+        await self.reports.take(body)
 
     def progress(self, body: AttemptProgress) -> None:
         """A running attempt got further."""
@@ -332,8 +315,3 @@ class Dispatcher:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-def _outdated(body: AttemptReport) -> bool:
-    """Whether nothing ran because the file changed after it was described: the next attempt gets the new version."""
-    return body.failure is not None and body.failure.type == "VersionChanged" and body.fence <= _OUTDATED_MAX

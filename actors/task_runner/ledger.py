@@ -49,7 +49,13 @@ class Ledger:
         return inserted
 
     async def apply(
-        self, live: Live, event: Event, *, attempt: Attempt | None = None, output: Any = None, reason: str = ""
+        self,
+        live: Live,
+        event: Event,
+        *,
+        attempt: Attempt | None = None,
+        output: Any = None,
+        reason: str = "",
     ) -> Effect:
         """Decide, record, publish.
 

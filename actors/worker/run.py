@@ -98,8 +98,9 @@ class Run:
         return ended
 
     async def flush(self, ended: AttemptReport) -> AttemptReport:
-        """The report, once logs and spans are stored or have been given up."""
-        return ended.model_copy(update={"telemetry": await self._telemetry.finish()})
+        """The report with the last of the telemetry, once the rest is stored or has been given up."""
+        rest = await self._telemetry.finish()
+        return ended.model_copy(update={"telemetry": rest.telemetry, "logs": rest.logs, "spans": rest.spans})
 
     def stop(self, category: Category, reason: str) -> None:
         """End the attempt from outside; the first reason counts."""

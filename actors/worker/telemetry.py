@@ -7,6 +7,7 @@ twice is ignored there by its number, so sending again is harmless.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -23,6 +24,8 @@ from ratchet.redaction import Redactor
 log = structlog.stdlib.get_logger("worker")
 
 FLUSH_SECONDS_MAX = 5.0
+CARRIED_ITEMS_MAX = 20
+CARRIED_BYTES_MAX = 64 * 1024
 _BATCH_ITEMS = 500
 _BATCH_DELAY_SECONDS = 0.05
 _PENDING_MAX = 4_000
@@ -39,6 +42,7 @@ class Batches(Generic[ItemT]):
         self._on_room = on_room
         self._pending: list[ItemT] = []
         self._flusher: asyncio.Task[None] | None = None
+        self._sending = False
         self._hurry = asyncio.Event()
 
     @property
@@ -60,6 +64,18 @@ class Batches(Generic[ItemT]):
         while self._flusher is not None:
             await asyncio.shield(self._flusher)
 
+    def take(self) -> list[ItemT] | None:
+        """Everything that is not stored, if it is little and none of it is on its way; else None."""
+        if self._sending or len(self._pending) > CARRIED_ITEMS_MAX:
+            return None
+        if sum(len(one.model_dump_json()) for one in self._pending) > CARRIED_BYTES_MAX:
+            return None
+        if self._flusher is not None:
+            self._flusher.cancel()
+            self._flusher = None
+        taken, self._pending = self._pending, []
+        return taken
+
     def abandon(self) -> None:
         """Give up what is not stored."""
         if self._flusher is not None:
@@ -69,13 +85,16 @@ class Batches(Generic[ItemT]):
         try:
             if not self._hurry.is_set():
                 await self._linger()
+            self._sending = True
             while self._pending:
                 batch = self._pending[:_BATCH_ITEMS]
                 await self._store(batch)
                 del self._pending[: len(batch)]
                 self._on_room()
         finally:
-            self._flusher = None
+            self._sending = False
+            if self._flusher is asyncio.current_task():
+                self._flusher = None
 
     async def _linger(self) -> None:
         try:
@@ -93,6 +112,31 @@ class Batches(Generic[ItemT]):
                 log.warning("a batch could not be stored; trying again", items=len(batch), error=str(error))
             await asyncio.sleep(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
             attempt += 1
+
+
+async def _finished(streams: "list[Batches[Any]]") -> bool:
+    """Whether everything of these streams was stored in time; what was not is given up."""
+    try:
+        async with asyncio.timeout(FLUSH_SECONDS_MAX):
+            await asyncio.gather(*(one.finish() for one in streams))
+    except TimeoutError:
+        for one in streams:
+            one.abandon()
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What is left of an attempt's telemetry at its end: little enough for the report to carry.
+
+    Attributes:
+        telemetry: Whether everything else is stored.
+    """
+
+    telemetry: Telemetry
+    logs: list[LogRecord]
+    spans: list[Span]
 
 
 class AttemptTelemetry:
@@ -129,16 +173,15 @@ class AttemptTelemetry:
         """A finished span from the child."""
         self._add(self._spans, Span, "span", body)
 
-    async def finish(self) -> Telemetry:
-        """Flush, for at most `FLUSH_SECONDS_MAX`. Returns whether everything is stored."""
-        try:
-            async with asyncio.timeout(FLUSH_SECONDS_MAX):
-                await asyncio.gather(self._logs.finish(), self._spans.finish())
-        except TimeoutError:
-            self._logs.abandon()
-            self._spans.abandon()
-            return "incomplete"
-        return "complete"
+    async def finish(self) -> Rest:
+        """Flush what is much, for at most `FLUSH_SECONDS_MAX`; what is little is returned instead."""
+        logs, spans = self._logs.take(), self._spans.take()
+        much: list[Batches[Any]] = []
+        if logs is None:
+            much.append(self._logs)
+        if spans is None:
+            much.append(self._spans)
+        return Rest("complete" if not much or await _finished(much) else "incomplete", logs or [], spans or [])
 
     def _add(self, batches: "Batches[Any]", model: type[Model], kind: str, body: dict[str, Any]) -> None:
         try:

@@ -85,6 +85,11 @@ class ExecutionStore:
         start = Statement(_START, [(execution_id, attempt.fence, attempt.started_ns, version)])
         return await self._change(start, _record(execution_id, attempt))
 
+    async def record_attempts(self, attempts: Mapping[str, Attempt]) -> None:
+        """Replace what is recorded of these attempts, by execution, whatever has become of the executions."""
+        rows = [(execution_id, one.number, one.model_dump_json()) for execution_id, one in attempts.items()]
+        await self._database.write(Statement(_RECORD, rows))
+
     async def requeue(self, execution_id: str, fence: int, attempt: Attempt) -> bool:
         """Running back to queued; `attempt` says how the try ended. Returns whether it took effect."""
         return await self._change(Statement(_REQUEUE, [(execution_id, fence)]), _record(execution_id, attempt))

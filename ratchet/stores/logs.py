@@ -18,6 +18,7 @@ from ratchet.stores.arrivals import Arrivals
 from ratchet.stores.bounds import take
 from ratchet.stores.database import Database
 from ratchet.stores.group_commit import SqlValue, Statement
+from ratchet.stores.writing import Writing
 
 LIMIT_MAX = 1_000
 WAIT_SECONDS_MAX = 60.0
@@ -39,6 +40,7 @@ class LogStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._arrivals = Arrivals()
+        self._writing = Writing()
 
     async def append(self, request: AppendLogs) -> None:
         """Record a batch; records that are known already are ignored. Durable when it returns.
@@ -49,11 +51,14 @@ class LogStore:
         if not request.records:
             return
         rows = [_row(request.execution_id, request.attempt, record) for record in request.records]
-        await self._database.write(Statement(_INSERT, rows))
+        with self._writing.of(request.execution_id):
+            await self._database.write(Statement(_INSERT, rows))
         self._arrivals.notify(request.execution_id)
 
     async def read(self, request: ReadLogs) -> LogPage:
-        """A page of an execution's log. Where it is empty, wait up to `wait_seconds` for a record that fits.
+        """A page of an execution's log, with the records whose append came before this.
+
+        Where it is empty, wait up to `wait_seconds` for a record that fits.
 
         Raises:
             RequestError: The cursor or the limit is not usable.
@@ -62,6 +67,7 @@ class LogStore:
             raise RequestError(f"limit is {request.limit}: give 1 to {LIMIT_MAX}")
         deadline = asyncio.get_running_loop().time() + min(request.wait_seconds, WAIT_SECONDS_MAX)
         after = None if request.after is None else _position(request.after)
+        await self._writing.settled(request.execution_id)
         with self._arrivals.subscribe(request.execution_id) as arrived:
             while True:
                 arrived.clear()

@@ -15,6 +15,7 @@ from ratchet.models import Span
 from ratchet.stores.bounds import take
 from ratchet.stores.database import Database
 from ratchet.stores.group_commit import SqlValue, Statement
+from ratchet.stores.writing import Writing
 
 LIMIT_MAX = 10_000
 _BYTES_MAX = 4 * 1024 * 1024  # a trace is only of use whole, so a page of it may be as large as a message allows
@@ -36,6 +37,7 @@ class TraceStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._writing = Writing()
 
     async def append(self, request: AppendSpans) -> None:
         """Record a batch; spans that are known already are ignored. Durable when it returns.
@@ -46,10 +48,11 @@ class TraceStore:
         if not request.spans:
             return
         rows = [_row(request.execution_id, request.attempt, span) for span in request.spans]
-        await self._database.write(Statement(_INSERT, rows))
+        with self._writing.of(request.execution_id):
+            await self._database.write(Statement(_INSERT, rows))
 
     async def read(self, request: ReadSpans) -> SpanPage:
-        """The spans of an execution that start first, ordered by start.
+        """The spans of an execution that start first, ordered by start; with those whose append came before this.
 
         Raises:
             RequestError: The limit is not usable.
@@ -63,6 +66,7 @@ class TraceStore:
             rows, _ = take(connection.execute(_READ, (request.execution_id, limit)), limit, _BYTES_MAX)
             return SpanPage(spans=[_span(row) for row in rows], total=total)
 
+        await self._writing.settled(request.execution_id)
         return await self._database.read(work)
 
     async def total(self) -> int:

@@ -1,0 +1,155 @@
+"""Records how attempts ended, and has their last telemetry stored beside that.
+
+A report carries the last few records and spans of its attempt, so that a short one costs the worker one message, and
+whoever waits for the execution the time of one commit: its end is announced before the stores have answered. What is
+recorded says `telemetry: incomplete` until they have, so that no crash can make it a lie; that they have is noted a
+little later, for many at once.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from actors.task_runner.ledger import Ledger
+from actors.task_runner.live import Live, with_attempt
+from ipc.errors import IpcError
+from ipc.link import Link
+from ratchet import messages, rpc
+from ratchet.errors import RatchetError, StaleFenceError, StoreError
+from ratchet.lifecycle import Effect, Ended, Undelivered
+from ratchet.messages import AppendLogs, AppendSpans, AttemptReport, Empty
+from ratchet.models import Attempt, Execution, Telemetry
+
+log = structlog.stdlib.get_logger("task-runner")
+
+_REST_SECONDS = 5.0
+_NOTE_SECONDS = 0.5
+_OUTDATED_MAX = 3  # attempts of one execution that may find another version than was ordered
+
+Spawn = Callable[[Coroutine[Any, Any, Any], str], object]
+
+
+class Reports:
+    """Takes the reports of workers.
+
+    Args:
+        ledger: Where ends are recorded.
+        link: To the stores.
+        spawn: Runs something beside the requests.
+        follow: Told what is to be done once an end is recorded.
+    """
+
+    def __init__(self, ledger: Ledger, link: Link, spawn: Spawn, follow: Callable[[Live, Effect], None]) -> None:
+        self._ledger = ledger
+        self._link = link
+        self._spawn = spawn
+        self._follow = follow
+        self._unproven: dict[str, Attempt] = {}  # recorded as incomplete, the stores have not answered yet
+        self._proven: dict[str, Attempt] = {}  # they have, and it is not noted yet
+        self._noting = False
+
+    async def take(self, body: AttemptReport) -> None:
+        """Record the end of an attempt; returns once its telemetry is durable too, or given up.
+
+        Raises:
+            StaleFenceError: It is not the current attempt; its telemetry is stored even so.
+            StoreError: The end could not be recorded; it must be reported again.
+        """
+        # Under way before the end is announced: a store has it before anybody can ask for it because of that.
+        storing = asyncio.create_task(self._store_rest(body))
+        try:
+            await self._record(body)
+        except StaleFenceError:
+            await self._find_earlier(body)
+            raise
+        finally:
+            self._settle(body.execution_id, await storing)
+
+    def seen(self, execution: Execution) -> Execution:
+        """The execution with what is known of its telemetry by now; None where the stores have not answered yet."""
+        attempt = self._unproven.get(execution.execution_id) or self._proven.get(execution.execution_id)
+        return execution if attempt is None else with_attempt(execution, attempt)
+
+    async def close(self) -> None:
+        """Note what is proven."""
+        await self._note()
+
+    async def _record(self, body: AttemptReport) -> None:
+        live = self._ledger.live.get(body.execution_id)
+        if live is None:
+            raise StaleFenceError(f"execution {body.execution_id} is not running")
+        attempt = live.attempt
+        if attempt is None or attempt.fence != body.fence:
+            raise StaleFenceError(f"attempt {body.fence} of {body.execution_id} is not its current one")
+        carries = bool(body.logs or body.spans)
+        attempt = attempt.model_copy(
+            update={
+                "pid": body.pid or attempt.pid,
+                "ended_ns": body.ended_ns,
+                "failure": body.failure,
+                "stopped_by": body.stopped_by,
+                "telemetry": "incomplete" if carries else body.telemetry,
+            }
+        )
+        event = Undelivered(body.fence) if _outdated(body) else Ended(body.fence, body.failure)
+        effect = await self._ledger.apply(live, event, attempt=attempt, output=body.output)
+        if carries:
+            self._unproven[body.execution_id] = attempt.model_copy(update={"telemetry": None})
+            live.execution = self.seen(live.execution)
+        self._follow(live, effect)
+
+    async def _find_earlier(self, body: AttemptReport) -> None:
+        """An earlier runner recorded this end, perhaps, and died before the stores had answered."""
+        execution = await self._ledger.store.get(body.execution_id)
+        for attempt in execution.attempts if execution is not None else ():
+            if attempt.fence == body.fence and attempt.ended_ns == body.ended_ns:
+                self._unproven[body.execution_id] = attempt
+
+    async def _store_rest(self, body: AttemptReport) -> Telemetry:
+        """Pass on what a report carries. Returns whether all of the attempt's telemetry is stored then."""
+        calls: list[Coroutine[Any, Any, Empty]] = []
+        if body.logs:
+            logs = AppendLogs(execution_id=body.execution_id, attempt=body.fence, records=body.logs)
+            calls.append(rpc.call(self._link, messages.APPEND_LOGS, logs, timeout_seconds=_REST_SECONDS))
+        if body.spans:
+            spans = AppendSpans(execution_id=body.execution_id, attempt=body.fence, spans=body.spans)
+            calls.append(rpc.call(self._link, messages.APPEND_SPANS, spans, timeout_seconds=_REST_SECONDS))
+        try:
+            await asyncio.gather(*calls)
+        except (IpcError, RatchetError) as error:
+            log.warning("telemetry could not be stored", execution=body.execution_id, error=str(error))
+            return "incomplete"
+        return body.telemetry
+
+    def _settle(self, execution_id: str, telemetry: Telemetry) -> None:
+        """The stores have answered, or not in time: then what is recorded is true already."""
+        attempt = self._unproven.pop(execution_id, None)
+        if attempt is None or telemetry == "incomplete":
+            return
+        self._proven[execution_id] = attempt.model_copy(update={"telemetry": "complete"})
+        if not self._noting:
+            self._noting = True
+            self._spawn(self._note_soon(), "telemetry notes")
+
+    async def _note_soon(self) -> None:
+        await asyncio.sleep(_NOTE_SECONDS)
+        self._noting = False
+        await self._note()
+
+    async def _note(self) -> None:
+        proven = dict(self._proven)
+        if not proven:
+            return
+        try:
+            await self._ledger.store.record_attempts(proven)
+        except StoreError as error:  # what is recorded stays on the safe side
+            log.warning("complete telemetry could not be noted", executions=len(proven), error=error.message)
+        for execution_id in proven:
+            self._proven.pop(execution_id, None)
+
+
+def _outdated(body: AttemptReport) -> bool:
+    """Whether nothing ran because the file changed after it was described: the next attempt gets the new version."""
+    return body.failure is not None and body.failure.type == "VersionChanged" and body.fence <= _OUTDATED_MAX
