@@ -4,6 +4,7 @@ Pure: everything that is known is passed in, nothing is fetched, the clock is no
 sees to it that the reader of the analysis may see them.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -204,4 +205,5 @@ def _process(failure: Failure) -> JsonObject | None:
 
 
 def _log_line(record: LogRecord) -> str:
-    return clip(f"{record.level} {record.logger}: {record.message}", _LOG_LINE_CHARACTERS_MAX)
+    context = f" {json.dumps(record.context, ensure_ascii=False)}" if record.context else ""
+    return clip(f"{record.level} {record.logger}: {record.message}{context}", _LOG_LINE_CHARACTERS_MAX)

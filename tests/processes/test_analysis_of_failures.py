@@ -154,7 +154,7 @@ def test_a_missing_field(shop: Workshop):
 
     assert (analysis.category, analysis.root_cause.type) == ("bad_input", "KeyError")
     assert frame(analysis) == ("deploy", 'return target["region"]')
-    assert analysis.last_log_lines == ["info ctx: deploying"]
+    assert analysis.last_log_lines == ['info ctx: deploying {"fields": ["regoin", "size"]}']
     assert shop.patched("deploy", given, analysis) == "eu"
 
 

@@ -47,7 +47,7 @@ def test_the_cause_comes_first_and_where_it_is(tmp_path: Path):
         ("OrderError", None, "demo.py:12 in f"),
         ("KeyError", "cause", "demo.py:6 in invoice"),
     ]
-    assert analysis.last_log_lines == ["info ctx: billing"]
+    assert analysis.last_log_lines == ['info ctx: billing {"order": "A-2"}']
     assert analysis.suggestions[0].kind == "fix_task"
     assert "demo.py:6 in invoice" in analysis.suggestions[0].text
     assert json.loads(analysis.model_dump_json())["category"] == "bug"
