@@ -1,6 +1,11 @@
 """The front's process: over HTTP for everybody, or over stdio for one agent."""
 
+import time
+from typing import Literal
+
 from actors.mcp_front import http, stdio
+from actors.mcp_front.answer_cache import AnswerCache
+from actors.mcp_front.audit import AuditTrail
 from actors.mcp_front.front import Front
 from actors.mcp_front.links import Links
 from actors.mcp_front.naming import ToolNames
@@ -9,10 +14,12 @@ from ipc.link import Request
 from ratchet import rpc
 from ratchet.actor import ActorHost, ActorSetup, run_actor
 from ratchet.health import ProcessHealth
-from ratchet.messages import GET_HEALTH, Empty, Health
+from ratchet.messages import APPEND_AUDIT, GET_HEALTH, AppendAudit, Empty, Health
+from ratchet.policy.profiles import Profiles, http_profiles, stdio_profiles
 from ratchet.supervision.resources import http_url
 
 HTTP_SOCKET = "http"
+_APPEND_SECONDS = 10.0
 
 
 async def main_http(host: ActorHost) -> None:
@@ -23,7 +30,8 @@ async def main_http(host: ActorHost) -> None:
     """
     listener = host.setup.sockets[HTTP_SOCKET]
     url = http_url(listener)
-    front = _front(host, Links(url.removesuffix(http.PATH)))
+    profiles = http_profiles(host.setup.config.mcp.server)
+    front = _front(host, Links(url.removesuffix(http.PATH)), profiles, "http")
     app = http.make_app(front, host.setup.config.mcp.server, host.drain)
     host.ready(url=url)
     await http.serve(app, listener, host.drain, front.waits)
@@ -33,27 +41,39 @@ async def main_http(host: ActorHost) -> None:
 async def main_stdio(host: ActorHost) -> None:
     """Serve one agent until its stdin ends or the front is drained."""
     stdin, stdout, *_ = host.setup.fds
-    front = _front(host, Links(host.setup.extras.get("http_address")))
+    profiles = stdio_profiles(host.setup.config.mcp.server)
+    front = _front(host, Links(host.setup.extras.get("http_address")), profiles, "stdio")
     host.ready()
     await stdio.serve(front, stdin, stdout, host.drain)
     await front.finish()
 
 
-def _front(host: ActorHost, links: Links) -> Front:
+def _front(host: ActorHost, links: Links, profiles: Profiles, transport: Literal["http", "stdio"]) -> Front:
     process = ProcessHealth(host.setup.name)
     config = host.setup.config.mcp.server
 
     async def health(_body: Empty, _request: Request) -> Health:
-        return process.report(counters=dict(link.counters))
+        return process.report(counters=front.counters)
+
+    async def append(batch: AppendAudit) -> Empty:
+        return await rpc.call(link, APPEND_AUDIT, batch, timeout_seconds=_APPEND_SECONDS)
 
     link = host.connect(rpc.methods({GET_HEALTH: health}))
-    return Front(
+    audit = AuditTrail(append, enabled=config.security.audit_log_enabled)
+    host.own(audit.run(), name="audit trail")
+    front = Front(
         link=link,
         wording=Wording(ToolNames(config.tool_names), links, config.wait_seconds_max),
         health=process,
         own=lambda work, name: host.own(work, name=name),
+        profiles=profiles,
+        audit=audit,
+        transport=transport,
+        finished_logs=AnswerCache(config.performance.log_cache_ttl or 0, time.monotonic),
+        log_entries_max=config.security.max_log_entries,
         connection=f"stdio-{host.setup.incarnation}",
     )
+    return front
 
 
 def start(setup: ActorSetup) -> None:

@@ -7,6 +7,7 @@ from actors.mcp_front.answers import Answer
 from actors.mcp_front.caller import Caller
 from actors.mcp_front.front import Front
 from actors.mcp_front.progress import Send
+from actors.mcp_front.wording import Wording
 from ratchet.models import JsonObject
 
 
@@ -18,12 +19,14 @@ class ToolCall:
         arguments: By the names of the input schema.
         caller: Who makes it.
         front: Where it arrived.
+        wording: Of answers to this caller: without what it may not use.
         send_progress: Sends a progress notification; None where the client wants none.
     """
 
     arguments: JsonObject
     caller: Caller
     front: Front
+    wording: Wording
     send_progress: Send | None = None
 
 

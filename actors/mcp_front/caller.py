@@ -13,8 +13,9 @@ from starlette.requests import Request
 
 from actors.mcp_front.waits import WaitKey
 from ratchet.models import JsonObject, Source
+from ratchet.policy.client import Client
+from ratchet.policy.profiles import Profiles
 
-LOCAL = "local"
 _SESSION_HEADER = "mcp-session-id"
 _SAID_CHARACTERS_MAX = 100
 
@@ -26,31 +27,38 @@ class Caller:
     """One call's origin.
 
     Attributes:
+        client: Who it is and what it may do.
         source: What an execution stores of it.
         wait_key: How a later notification names this call; None where none can come (the current protocol over HTTP).
     """
 
+    client: Client
     source: Source
     wait_key: WaitKey | None = None
 
 
-def caller_of(context: Context, *, connection: str) -> Caller:
+def caller_of(context: Context, *, connection: str, profiles: Profiles) -> Caller:
     """The caller of a request.
 
     Args:
         context: The request.
         connection: Names the connection where the transport has only one (stdio).
+        profiles: Who may come in here.
+
+    Raises:
+        ForbiddenError: This is nobody who may.
     """
+    client = client_of(profiles)
     request = context.request
     session = request.headers.get(_SESSION_HEADER) if isinstance(request, Request) else connection
-    client = context.session.client_params
+    said = context.session.client_params
     source = Source(
         kind="mcp",
-        client=client_name(),
+        client=client.name,
         session_id=session,
-        client_info=None if client is None else _described(client.client_info),
+        client_info=None if said is None else _described(said.client_info),
     )
-    return Caller(source, wait_key_of(context, context.request_id, connection=connection))
+    return Caller(client, source, wait_key_of(context, context.request_id, connection=connection))
 
 
 def wait_key_of(context: Context, request_id: str | int | None, *, connection: str) -> WaitKey | None:
@@ -64,7 +72,11 @@ def _described(info: Implementation) -> JsonObject:
     return {"name": info.name[:_SAID_CHARACTERS_MAX], "version": info.version[:_SAID_CHARACTERS_MAX]}
 
 
-def client_name() -> str:
-    """The name of the API key in use; `local` where nothing is authenticated."""
+def client_of(profiles: Profiles) -> Client:
+    """The client whose key is in use, or the one that needs none.
+
+    Raises:
+        ForbiddenError: There is no such client.
+    """
     token = get_access_token()
-    return LOCAL if token is None else token.client_id
+    return profiles.of(None if token is None else token.client_id)

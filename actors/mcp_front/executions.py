@@ -33,6 +33,7 @@ from ratchet.messages import (
     Submit,
 )
 from ratchet.models import Execution, Model, Status
+from ratchet.policy.client import Client
 
 log = structlog.stdlib.get_logger("mcp-front")
 
@@ -61,6 +62,7 @@ async def execute_task(call: ToolCall) -> Answer:
     execution_id = new_execution_id()
     wait_seconds = _wait_seconds(call)
     submit = Submit(
+        client=call.caller.client,
         execution_id=execution_id,
         task_id=given["task_id"],
         input=given["input"],
@@ -75,34 +77,38 @@ async def execute_task(call: ToolCall) -> Answer:
         try:
             execution = await _waited(call, SUBMIT, submit, wait_seconds, execution_id)
         except UnknownExecutionError:  # the wait was cut short before the submission had arrived
-            return unanswered(LostError("not accepted yet"), call.front.wording.names, submitted=execution_id)
+            return unanswered(LostError("not accepted yet"), call.wording.names, submitted=execution_id)
         except IpcError as error:
-            return unanswered(error, call.front.wording.names, submitted=execution_id)
-    return execution_answers.ran(execution, call.front.wording)
+            return unanswered(error, call.wording.names, submitted=execution_id)
+    return execution_answers.ran(execution, call.wording)
 
 
 async def get_execution_status(call: ToolCall) -> Answer:
     """Look at an execution, or wait for its end as long as asked."""
     execution_id, wait_seconds = call.arguments["execution_id"], _wait_seconds(call)
-    request = GetExecution(execution_id=execution_id, wait_seconds=wait_seconds)
+    request = GetExecution(client=call.caller.client, execution_id=execution_id, wait_seconds=wait_seconds)
     execution = await _waited(call, GET_EXECUTION, request, wait_seconds, execution_id)
-    return execution_answers.status(execution, call.front.wording, output_offset=call.arguments["output_offset"])
+    return execution_answers.status(execution, call.wording, output_offset=call.arguments["output_offset"])
 
 
 async def cancel_execution(call: ToolCall) -> Answer:
     """Ask an execution to stop and see how it does."""
     execution_id = call.arguments["execution_id"]
     request = CancelExecution(
-        execution_id=execution_id, reason=call.arguments["reason"], wait_seconds=_CANCEL_WAIT_SECONDS
+        client=call.caller.client,
+        execution_id=execution_id,
+        reason=call.arguments["reason"],
+        wait_seconds=_CANCEL_WAIT_SECONDS,
     )
     execution = await _waited(call, CANCEL_EXECUTION, request, _CANCEL_WAIT_SECONDS, execution_id)
-    return execution_answers.cancelled(execution, call.front.wording)
+    return execution_answers.cancelled(execution, call.wording)
 
 
 async def list_executions(call: ToolCall) -> Answer:
     """A page of executions, cut where the answer is full."""
     given, front = call.arguments, call.front
     request = ListExecutions(
+        client=call.caller.client,
         since_ns=_moment(call, "since"),
         until_ns=_moment(call, "until"),
         status=[Status(given["status"])] if "status" in given else None,
@@ -120,12 +126,12 @@ async def list_executions(call: ToolCall) -> Answer:
         shorter = request.model_copy(update={"limit": len(rows)})
         page = await rpc.call(front.link, LIST_EXECUTIONS, shorter, timeout_seconds=_ANSWER_SECONDS)
         rows, lines = listing_answers.listed(page.executions)
-    return listing_answers.listing(rows, lines, next_cursor=page.next_cursor, names=front.wording.names)
+    return listing_answers.listing(rows, lines, next_cursor=page.next_cursor, names=call.wording.names)
 
 
-async def cancel_for_client(front: Front, execution_id: str) -> None:
+async def cancel_for_client(front: Front, client: Client, execution_id: str) -> None:
     """Cancel an execution whose request the client has withdrawn; nobody waits for an answer."""
-    request = CancelExecution(execution_id=execution_id, reason="the client cancelled its request")
+    request = CancelExecution(client=client, execution_id=execution_id, reason="the client cancelled its request")
     for pause_seconds in (*_CANCEL_RETRIES_SECONDS, None):
         try:
             await rpc.call(front.link, CANCEL_EXECUTION, request, timeout_seconds=_ANSWER_SECONDS)
@@ -168,5 +174,5 @@ async def _waited(
                     front.link, procedure, request, timeout_seconds=timeout_seconds, on_progress=relay.push
                 )
     except TimeoutError:
-        look: Any = GetExecution(execution_id=execution_id)
+        look: Any = GetExecution(client=call.caller.client, execution_id=execution_id)
         return await rpc.call(front.link, GET_EXECUTION, look, timeout_seconds=_LOOK_SECONDS)

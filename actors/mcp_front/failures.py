@@ -15,6 +15,9 @@ _CAUSES_MAX = 4
 _PROBLEMS_MAX = 10
 _LAST_LINES_MAX = 10
 
+# Categories of calls that were not carried out, apart from those of failed executions.
+REFUSED_CATEGORIES = ("request", "unavailable", "internal")
+
 _MEANING = {
     Category.EXCEPTION: "the task raised an exception",
     Category.INVALID_INPUT: "the task's own types refused the input",
@@ -102,8 +105,8 @@ def _problem_text(problem: Any) -> str:
             return f"- {compact(problem)}"
 
 
-def next_after_failure(execution: Execution, failure: Failure, names: ToolNames) -> str:
-    """The call to make after a failed execution."""
+def next_after_failure(execution: Execution, failure: Failure, names: ToolNames) -> str | None:
+    """The call to make after a failed execution; None where the caller may make none that helps."""
     execution_id, task_id = execution.execution_id, execution.task_id
     match failure.category:
         case Category.INVALID_INPUT:
@@ -113,8 +116,10 @@ def next_after_failure(execution: Execution, failure: Failure, names: ToolNames)
             again = names.advertised("execute_task")
             return f"If the task's effects may happen twice, call {again} with the same input again."
         case Category.TIMEOUT:
-            trace = names.call("get_execution_trace", execution_id=execution_id)
-            return f"Give it less to do, or have its timeout raised. Where the time went: call {trace}."
+            advice = "Give it less to do, or have its timeout raised."
+            if not names.offers("get_execution_trace"):
+                return advice
+            return f"{advice} Where the time went: call {names.call('get_execution_trace', execution_id=execution_id)}."
         case Category.INVALID_OUTPUT:
             listing = names.call("list_available_tasks", filter=task_id, include_schemas=True)
             return (
@@ -123,6 +128,8 @@ def next_after_failure(execution: Execution, failure: Failure, names: ToolNames)
         case Category.TASK_BROKEN:
             listing = names.call("list_available_tasks", filter=task_id)
             return f"The task's file has to be mended; its error: call {listing}."
+        case _ if not names.offers("get_execution_logs"):
+            return None
         case _:
             logs = names.call("get_execution_logs", execution_id=execution_id, level="warn")
             return f"See what it logged before it failed: call {logs}."
@@ -148,6 +155,8 @@ def refusal(error: RatchetError, names: ToolNames, *, task_id: str | None = None
     }
     if problems:
         body["problems"] = problems
+    if "retry_after" in error.details:
+        body["retry_after"] = error.details["retry_after"]
     advice = _advice(error, names, task_id)
     said = f"{error.code}:" if problems else f"{error.code}: {body['message']}"
     text = paragraphs([said, *map(_problem_text, problems), advice])
@@ -170,8 +179,22 @@ def _advice(error: RatchetError, names: ToolNames, task_id: str | None) -> str |
             return f"For the ids of recent executions call {names.advertised('list_executions')}."
         case "idempotency_conflict":
             return "Use another idempotency_key, or the same task and input as before."
+        case "forbidden" | "rate_limited" | "too_many_executions":
+            return _advice_on_policy(error, names, task_id)
         case _ if isinstance(error, UnavailableError):
             return "Nothing was started. Make the same call again in a few seconds."
+        case _:
+            return None
+
+
+def _advice_on_policy(error: RatchetError, names: ToolNames, task_id: str | None) -> str | None:
+    match error.code:
+        case "rate_limited":
+            return f"Wait {error.details['retry_after']:g} s and make the same call again."
+        case "too_many_executions":
+            return f"For those that run call {names.call('list_executions', status='running')}."
+        case _ if task_id is not None:
+            return f"For the tasks that may be used call {names.advertised('list_available_tasks')}."
         case _:
             return None
 

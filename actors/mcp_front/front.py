@@ -4,12 +4,15 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+from actors.mcp_front.answer_cache import AnswerCache
+from actors.mcp_front.audit import AuditTrail
 from actors.mcp_front.waits import Waits
 from actors.mcp_front.wording import Wording
 from ipc.link import Link
 from ratchet.health import ProcessHealth
+from ratchet.policy.profiles import Profiles
 
 Own = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[Any]]
 
@@ -23,8 +26,13 @@ class Front:
     Attributes:
         link: To the hub.
         wording: How tools are named and where pages are.
+        profiles: Who may come in here, and what each may do.
+        audit: Where every call and refusal is noted.
+        transport: How clients come in.
         health: This process's own account.
         own: Runs something beside the requests for the actor.
+        log_entries_max: Most log records in one answer; None: as many as the tool allows.
+        finished_logs: Answers about logs that are complete.
         connection: Names the only connection of a stdio front.
         waits: What running requests wait for.
         now_ns: The clock.
@@ -34,10 +42,20 @@ class Front:
     wording: Wording
     health: ProcessHealth
     own: Own
+    profiles: Profiles
+    audit: AuditTrail
+    transport: Literal["http", "stdio"]
+    finished_logs: AnswerCache
+    log_entries_max: int | None = None
     connection: str = "local"
     waits: Waits = field(default_factory=Waits)
     now_ns: Callable[[], int] = time.time_ns
     _beside: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Whatever was dropped, late, expired or refused here."""
+        return {**self.link.counters, "audit_dropped": self.audit.dropped}
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Do something that outlives the request that asks for it."""
@@ -46,6 +64,7 @@ class Front:
         task.add_done_callback(self._beside.discard)
 
     async def finish(self) -> None:
-        """Give what was spawned a moment to end."""
+        """Give what was spawned, and what is still to be recorded, a moment to end."""
         if self._beside:
             await asyncio.wait(self._beside, timeout=_FINISH_SECONDS)
+        await self.audit.finish()

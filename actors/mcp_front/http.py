@@ -18,6 +18,7 @@ from pydantic import AnyHttpUrl
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from actors.mcp_front.auth import ApiKeyHeader, ApiKeys
+from actors.mcp_front.entrance import NotedRefusals
 from actors.mcp_front.front import Front
 from actors.mcp_front.routes import make_routes
 from actors.mcp_front.server import make_server
@@ -55,7 +56,7 @@ def make_app(front: Front, config: ServerConfig, draining: asyncio.Event) -> ASG
         custom_starlette_routes=make_routes(front, security, authenticated=keys is not None),
     )
     if keys is not None:
-        app = ApiKeyHeader(app)
+        app = ApiKeyHeader(NotedRefusals(app, front))
     return EndStreamsOnDrain(app, draining)
 
 

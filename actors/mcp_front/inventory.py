@@ -21,10 +21,13 @@ async def list_available_tasks(call: ToolCall) -> Answer:
     """The tasks there are at this moment."""
     given, front = call.arguments, call.front
     catalogue = await rpc.call(
-        front.link, LIST_TASKS, ListTasks(filter=given.get("filter")), timeout_seconds=_TASKS_SECONDS
+        front.link,
+        LIST_TASKS,
+        ListTasks(client=call.caller.client, filter=given.get("filter")),
+        timeout_seconds=_TASKS_SECONDS,
     )
     return catalogue_answers.tasks(
-        catalogue, front.wording.names, include_schemas=given["include_schemas"], after=given.get("cursor")
+        catalogue, call.wording.names, include_schemas=given["include_schemas"], after=given.get("cursor")
     )
 
 
@@ -32,9 +35,8 @@ async def get_system_health(call: ToolCall) -> Answer:
     """What every process says of itself."""
     link = call.front.link
     runner, *stores = await asyncio.gather(*(_health(link, role) for role in ("task-runner", *_STORES)))
-    counters = dict(link.counters)
     return health_answers.health(
-        runner, dict(zip(_STORES, stores, strict=True)), call.front.health.report(counters=counters)
+        runner, dict(zip(_STORES, stores, strict=True)), call.front.health.report(counters=call.front.counters)
     )
 
 

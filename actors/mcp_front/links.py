@@ -9,14 +9,18 @@ class Links:
 
     Attributes:
         base: `http://host:port` of the HTTP front; None where there is none.
+        traces: Whether whoever gets them may read traces.
+        lines: Whether whoever gets them may read logs.
     """
 
     base: str | None = None
+    traces: bool = True
+    lines: bool = True
 
     def trace(self, execution_id: str) -> str | None:
         """Its trace as JSON."""
-        return None if self.base is None else f"{self.base}/traces/{execution_id}"
+        return f"{self.base}/traces/{execution_id}" if self.base is not None and self.traces else None
 
     def logs(self, execution_id: str) -> str | None:
         """Its logs as JSON."""
-        return None if self.base is None else f"{self.base}/logs/{execution_id}"
+        return f"{self.base}/logs/{execution_id}" if self.base is not None and self.lines else None

@@ -15,9 +15,19 @@ _PREFIXES = ("ratchet_", "ratchet.")
 
 @dataclass(frozen=True, slots=True)
 class ToolNames:
-    """The advertised form of tool names."""
+    """The advertised form of tool names.
+
+    Attributes:
+        style: With which prefix.
+        withheld: Tools that whoever reads them may not use.
+    """
 
     style: Literal["underscore", "dotted"] = "underscore"
+    withheld: frozenset[str] = frozenset()
+
+    def offers(self, name: str) -> bool:
+        """Whether advice may name this tool."""
+        return name not in self.withheld
 
     def advertised(self, name: str) -> str:
         """The name as `tools/list` gives it."""

@@ -15,13 +15,24 @@ _LAST_RECORDS = 3
 
 async def get_execution_logs(call: ToolCall) -> Answer:
     """A page of an execution's log with what matters of the rest."""
+    key = (call.caller.client.name, *sorted(call.arguments.items()))
+    kept = call.front.finished_logs.get(key)
+    if kept is not None:
+        return kept
+    execution = await _execution(call)
+    answer = await _logs(call, execution)
+    if is_complete(execution):
+        call.front.finished_logs.put(key, answer)
+    return answer
+
+
+async def _logs(call: ToolCall, execution: Execution) -> Answer:
     given, link = call.arguments, call.front.link
-    execution = await _execution(link, given["execution_id"])
     request = ReadLogs(
         execution_id=execution.execution_id,
         level=given.get("level"),
         search=given.get("search"),
-        limit=given["limit"],
+        limit=min(given["limit"], call.front.log_entries_max or given["limit"]),
         after=given.get("cursor"),
     )
     page = await _read(link, request)
@@ -30,22 +41,29 @@ async def get_execution_logs(call: ToolCall) -> Answer:
         # The cursor of a shorter page is the store's to give.
         page = await _read(link, request.model_copy(update={"limit": shown}))
     fetched = await _with_highlights(link, page, min(shown, len(page.records)), request)
-    return log_answers.logs(execution, fetched, call.front.wording, given["format"])
+    return log_answers.logs(execution, fetched, call.wording, given["format"])
 
 
 async def get_execution_trace(call: ToolCall) -> Answer:
     """An execution's spans, where its time went, and what failed."""
     given, link = call.arguments, call.front.link
-    execution = await _execution(link, given["execution_id"])
+    execution = await _execution(call)
     spans = await rpc.call(link, READ_SPANS, ReadSpans(execution_id=execution.execution_id), timeout_seconds=_SECONDS)
     view = trace_answers.View(
         include_http_calls=given["include_http_calls"], span_id=given.get("span_id"), max_spans=given["max_spans"]
     )
-    return trace_answers.trace(execution, spans, view, call.front.wording)
+    return trace_answers.trace(execution, spans, view, call.wording)
 
 
-async def _execution(link: Link, execution_id: str) -> Execution:
-    return await rpc.call(link, GET_EXECUTION, GetExecution(execution_id=execution_id), timeout_seconds=_SECONDS)
+def is_complete(execution: Execution) -> bool:
+    """Whether nothing can be added to what is stored of it."""
+    return execution.status.terminal and all(one.telemetry == "complete" for one in execution.attempts)
+
+
+async def _execution(call: ToolCall) -> Execution:
+    """The execution that a call is about, where it is the caller's: the stores do not know whose their rows are."""
+    request = GetExecution(client=call.caller.client, execution_id=call.arguments["execution_id"])
+    return await rpc.call(call.front.link, GET_EXECUTION, request, timeout_seconds=_SECONDS)
 
 
 async def _read(link: Link, request: ReadLogs) -> LogPage:

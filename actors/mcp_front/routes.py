@@ -4,10 +4,10 @@ A route answers what the tool of the same purpose answers, with the tool's argum
 """
 
 import json
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import structlog
 from mcp.server.auth.middleware.bearer_auth import RequireAuthMiddleware
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from starlette.requests import Request
@@ -16,19 +16,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from actors.mcp_front.answers import Answer
-from actors.mcp_front.call import ToolCall
-from actors.mcp_front.caller import Caller, client_name
-from actors.mcp_front.failures import internal, refusal, unanswered
+from actors.mcp_front.caller import Caller, client_of
+from actors.mcp_front.failures import refusal
 from actors.mcp_front.front import Front
+from actors.mcp_front.gate import Asked, answer
 from actors.mcp_front.tools import TOOLS, Tool
-from ipc.errors import IpcError
 from ratchet.errors import InvalidArgumentsError, RatchetError
 from ratchet.models import JsonObject, Source
 
-log = structlog.stdlib.get_logger("mcp-front")
-
 _STATUS_OF_CATEGORY = {"unavailable": 503, "internal": 500, "request": 400}
-_NOT_FOUND = "unknown_execution"
+_STATUS_OF_CODE = {"unknown_execution": 404, "forbidden": 403, "rate_limited": 429}
 
 
 def make_routes(front: Front, security: TransportSecuritySettings, *, authenticated: bool) -> list[Route]:
@@ -67,24 +64,22 @@ class _Page:
         self._tool = tool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = await self._answer(Request(scope, receive))
-        response = JSONResponse(answer.structured, status_code=_status(answer), headers={"Cache-Control": "no-store"})
+        found = await self._answer(Request(scope, receive))
+        headers = {"Cache-Control": "no-store"}
+        if (seconds := found.structured.get("error", {}).get("retry_after")) is not None:
+            headers["Retry-After"] = str(math.ceil(seconds))
+        response = JSONResponse(found.structured, status_code=_status(found), headers=headers)
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Answer:
-        names = self._front.wording.names
         try:
+            client = client_of(self._front.profiles)
             given = {name: self._value(name, text) for name, text in request.query_params.items()}
-            arguments = self._tool.arguments.accept({**given, "execution_id": request.path_params["execution_id"]})
-            caller = Caller(Source(kind="mcp", client=client_name()))
-            return await self._tool.handler(ToolCall(arguments, caller, self._front))
         except RatchetError as error:
-            return refusal(error, names)
-        except IpcError as error:
-            return unanswered(error, names)
-        except Exception as error:
-            log.error("a page failed", path=request.url.path, exc_info=error)
-            return internal("this request's path")
+            return refusal(error, self._front.wording.names)
+        arguments = {**given, "execution_id": request.path_params["execution_id"]}
+        caller = Caller(client, Source(kind="mcp", client=client.name))
+        return await answer(self._front, Asked(self._tool, arguments, caller))
 
     def _value(self, name: str, text: str) -> Any:
         """A query parameter as the JSON value that its schema wants; what does not fit is left for the validation."""
@@ -101,7 +96,7 @@ def _status(answer: Answer) -> int:
     error = answer.structured.get("error")
     if error is None or not answer.failed:
         return 200
-    return 404 if error["type"] == _NOT_FOUND else _STATUS_OF_CATEGORY.get(error["category"], 500)
+    return _STATUS_OF_CODE.get(error["type"]) or _STATUS_OF_CATEGORY.get(error["category"], 500)
 
 
 def _healthz(front: Front) -> Callable[[Request], Awaitable[Response]]:

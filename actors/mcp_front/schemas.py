@@ -71,6 +71,10 @@ ERROR: JsonObject = {
         "message": text("What was wrong."),
         "category": {"type": "string", "enum": _CATEGORIES},
         "retryable": {"type": "boolean", "description": "Of a refusal: whether the same call may succeed later."},
+        "retry_after": {
+            "type": "number",
+            "description": "Of a refusal: in how many seconds the call will be admitted.",
+        },
         "location": {"type": "object", "description": "The failing frame: file, line, function, source."},
         "causes": {"type": "array", "items": {"type": "object"}},
         "problems": {"type": "array", "items": {}, "description": "Wrong fields: path, message, given."},

@@ -10,8 +10,8 @@ from actors.mcp_front.call import ToolHandler
 from actors.mcp_front.schemas import flag, gives, integer, listed, moment, number, takes, text
 from actors.mcp_front.trace_answers import MAX_SPANS
 from ratchet.models import LEVELS, JsonObject
+from ratchet.policy.client import Permission
 
-Permission = Literal["can_execute_tasks", "can_read_logs", "can_read_traces"]
 Effect = Literal["reads", "runs", "stops"]
 
 

@@ -6,6 +6,7 @@ import time
 
 import structlog
 
+from actors.task_runner.behalf import acting
 from actors.task_runner.catalogue import Catalogue
 from actors.task_runner.desk import Desk
 from actors.task_runner.dispatcher import Dispatcher
@@ -23,18 +24,25 @@ from ratchet.actor import ActorHost
 from ratchet.errors import RatchetError, UnavailableError
 from ratchet.health import ProcessHealth
 from ratchet.messages import (
+    Admission,
+    Admit,
+    AppendAudit,
     AttemptProgress,
     AttemptReport,
+    AuditPage,
     DescribeFile,
     Empty,
     FileDescription,
     Health,
     ListTasks,
     PeerHealth,
+    ReadAudit,
     RegisterWorker,
 )
 from ratchet.models import Category, Failure, ProcessEnd, Status, Task
+from ratchet.policy.rate_limits import RateLimiter
 from ratchet.runtime.versions import version_of
+from ratchet.stores.audit import AuditStore
 from ratchet.stores.database import Database
 from ratchet.stores.executions import ExecutionStore
 from ratchet.supervision.exits import ExitReport
@@ -57,6 +65,8 @@ class TaskRunner:
         self._process = ProcessHealth(host.setup.name)
         self._busy = False
         self._ledger = Ledger(ExecutionStore(database))
+        self._audit = AuditStore(database)
+        self._limiter = RateLimiter()
         self._workers = Workers()
         self._catalogue = Catalogue(config.tasks.paths, self._describe, self._ledger.store.save_catalogue)
         self.hub = Hub(
@@ -82,6 +92,7 @@ class TaskRunner:
             dispatcher=self._dispatcher,
             workers=self._workers,
             queue_size=config.executions.queue_size,
+            unfinished_max=config.mcp.server.performance.max_concurrent_executions_per_client,
             on_accept=self._note_work,
         )
         methods.update(self._methods())
@@ -99,6 +110,10 @@ class TaskRunner:
         self._host.busy(self._busy)  # whatever an earlier runner said last
         if live:
             log.info("unfinished executions taken up", executions=len(live))
+
+    async def close(self) -> None:
+        """Record what was put off."""
+        await self._dispatcher.reports.close()
 
     async def tick(self) -> None:
         """Each second: leases, placement that stops for the silent, and whether there is any work left."""
@@ -148,12 +163,25 @@ class TaskRunner:
                 messages.LIST_EXECUTIONS: self._desk.list,
                 messages.CANCEL_EXECUTION: self._desk.cancel,
                 messages.LIST_TASKS: self._list_tasks,
+                messages.ADMIT: self._admit,
+                messages.APPEND_AUDIT: self._append_audit,
+                messages.READ_AUDIT: self._read_audit,
                 messages.REPORT_ATTEMPT: self._report,
                 messages.ATTEMPT_PROGRESS: self._progress,
                 messages.REGISTER_WORKER: self._register,
                 messages.GET_HEALTH: self._health,
             }
         )
+
+    async def _admit(self, body: Admit, _request: Request) -> Admission:
+        return Admission(retry_after=self._limiter.admit(body.client, body.tool, body.limit))
+
+    async def _append_audit(self, body: AppendAudit, _request: Request) -> Empty:
+        await self._audit.append(body)
+        return Empty()
+
+    async def _read_audit(self, body: ReadAudit, _request: Request) -> AuditPage:
+        return await self._audit.read(body)
 
     async def _report(self, body: AttemptReport, _request: Request) -> Empty:
         await self._dispatcher.report(body)
@@ -167,11 +195,12 @@ class TaskRunner:
         await self._dispatcher.register(body)
         return Empty()
 
-    async def _list_tasks(self, body: ListTasks, _request: Request) -> messages.Catalogue:
+    async def _list_tasks(self, body: ListTasks, request: Request) -> messages.Catalogue:
+        client = acting(body, request)
         await self._catalogue.refresh()
+        tasks, broken = self._catalogue.listed(client)
         wanted = (body.filter or "").casefold()
-        found = [one for one in self._catalogue.tasks if wanted in _searchable(one)]
-        return messages.Catalogue(tasks=found, broken=self._catalogue.broken)
+        return messages.Catalogue(tasks=[one for one in tasks if wanted in _searchable(one)], broken=broken)
 
     async def _health(self, _body: Empty, _request: Request) -> Health:
         counts = await self._ledger.store.counts()
@@ -247,3 +276,4 @@ async def main(host: ActorHost) -> None:
         host.own(runner.tick(), name="tick")
         host.ready()
         await host.drain.wait()
+        await runner.close()

@@ -14,9 +14,13 @@ from pathlib import Path
 
 import structlog
 
+from actors.task_runner.behalf import exists_for, task_action
 from ratchet.errors import BrokenTaskError, UnknownTaskError
 from ratchet.messages import FileDescription
 from ratchet.models import BrokenFile, Task
+from ratchet.policy.client import Client
+from ratchet.policy.decision import decide
+from ratchet.policy.enforce import require
 from ratchet.validation import SchemaValidator
 
 log = structlog.stdlib.get_logger("task-runner")
@@ -74,20 +78,25 @@ class Catalogue:
             self._index()
             await self._save({path: entry.description for path, entry in self._entries.items()})
 
-    async def find(self, task_id: str) -> Task:
+    async def find(self, task_id: str, client: Client | None = None) -> Task:
         """The task as its file defines it now.
 
+        Args:
+            task_id: Its id.
+            client: Who wants to run it; None: the user, or one who was asked before.
+
         Raises:
-            UnknownTaskError: No file defines it.
+            ForbiddenError: It is marked dangerous, and the client may not run such tasks.
+            UnknownTaskError: No file defines it; the nearest ones named are those that exist for the client.
             BrokenTaskError: The file that does (or did) cannot be loaded.
         """
         task = self._by_id.get(task_id)
-        if task is not None and self._fresh(task.path):
-            return task
-        await self.refresh()
-        task = self._by_id.get(task_id)
+        if task is None or not self._fresh(task.path):
+            await self.refresh()
+            task = self._by_id.get(task_id)
         if task is None:
-            raise self._missing(task_id)
+            raise self._missing(task_id, client)
+        require(client, task_action(task_id, dangerous=task.dangerous))
         return task
 
     def validator(self, task: Task) -> SchemaValidator:
@@ -101,6 +110,19 @@ class Catalogue:
     def tasks(self) -> list[Task]:
         """By id."""
         return [self._by_id[one] for one in sorted(self._by_id)]
+
+    def listed(self, client: Client | None) -> tuple[list[Task], list[BrokenFile]]:
+        """The tasks that exist for a client, by id, and the broken files that would hold some of its tasks."""
+        tasks = [one for one in self.tasks if exists_for(client, one)]
+        if client is None:
+            return tasks, self.broken
+        return tasks, [one for one in self.broken if self._would_exist_for(client, one)]
+
+    def _would_exist_for(self, client: Client, file: BrokenFile) -> bool:
+        """What a broken file defines is known from before it broke, or guessed from its name."""
+        entry = self._entries.get(file.path)
+        ids = (entry.ids if entry is not None else frozenset[str]()) or {_task_id(file.path)}
+        return any(decide(client, task_action(task_id)).visible for task_id in ids)
 
     @property
     def broken(self) -> list[BrokenFile]:
@@ -142,15 +164,16 @@ class Catalogue:
                 if first is not task:
                     self._duplicates.append(_duplicate(task, first))
 
-    def _missing(self, task_id: str) -> UnknownTaskError | BrokenTaskError:
+    def _missing(self, task_id: str, client: Client | None) -> UnknownTaskError | BrokenTaskError:
         for path, entry in self._entries.items():
             broken = entry.description.broken
-            if broken is not None and (task_id in entry.ids or _stem_matches(path, task_id)):
+            if broken is not None and (task_id in entry.ids or _task_id(path) == task_id):
                 return BrokenTaskError(
                     f"task {task_id!r} cannot run: {path} does not load: {broken.error_type}: {broken.message}",
                     details=broken.model_dump(mode="json"),
                 )
-        nearest = difflib.get_close_matches(task_id, list(self._by_id), n=3)
+        there = [one.task_id for one in self.tasks if exists_for(client, one)]
+        nearest = difflib.get_close_matches(task_id, there, n=3)
         hint = (
             f"did you mean {' or '.join(map(repr, nearest))}?"
             if nearest
@@ -169,8 +192,9 @@ def _is_task_file(name: str) -> bool:
     return not name.startswith(("_", "test_")) and not name.endswith("_test.py") and name != "conftest.py"
 
 
-def _stem_matches(path: str, task_id: str) -> bool:
-    return Path(path).stem.replace("_", "-") == task_id
+def _task_id(path: str) -> str:
+    """The id of a task that is named like its file."""
+    return Path(path).stem.replace("_", "-")
 
 
 def _stamp(files: Iterable[str]) -> Stamp:

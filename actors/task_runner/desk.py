@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgpack
 
+from actors.task_runner.behalf import acting, task_action
 from actors.task_runner.catalogue import Catalogue
 from actors.task_runner.dispatcher import Dispatcher
 from actors.task_runner.ledger import Ledger
@@ -17,10 +18,13 @@ from actors.task_runner.live import Live, new_attempt
 from actors.task_runner.workers import Workers
 from ipc.link import Request
 from ratchet import rpc
-from ratchet.errors import IdempotencyConflictError, InvalidInputError, QueueFullError, UnknownExecutionError
+from ratchet.errors import IdempotencyConflictError, InvalidInputError, QueueFullError, TooManyExecutionsError
 from ratchet.lifecycle import State
 from ratchet.messages import CancelExecution, ExecutionPage, GetExecution, ListExecutions, Submit
-from ratchet.models import Execution, JsonObject, Status, Task
+from ratchet.models import Execution, JsonObject, Source, Status, Task
+from ratchet.policy.client import Client
+from ratchet.policy.decision import Action
+from ratchet.policy.enforce import require, unknown_execution
 from ratchet.validation import summarize
 
 INPUT_BYTES_MAX = 1024 * 1024
@@ -38,6 +42,7 @@ class Desk:
         dispatcher: Dispatcher,
         workers: Workers,
         queue_size: int,
+        unfinished_max: int | None,
         on_accept: Callable[[], None],
     ) -> None:
         self._ledger = ledger
@@ -45,6 +50,7 @@ class Desk:
         self._dispatcher = dispatcher
         self._workers = workers
         self._queue_size = queue_size
+        self._unfinished_max = unfinished_max
         self._on_accept = on_accept
         self._accepting: dict[str, asyncio.Task[Live | None]] = {}
 
@@ -52,23 +58,26 @@ class Desk:
         """Accept an execution (or find it, if it was accepted before) and wait for it as long as asked.
 
         Raises:
+            ForbiddenError: The client may not run this task.
             UnknownTaskError, BrokenTaskError: There is no such task to run.
             InvalidInputError: The input does not fit the task's schema.
             IdempotencyConflictError: The key was used with another task or input.
-            QueueFullError: Too many wait already.
+            QueueFullError, TooManyExecutionsError: Too many wait already, or are unfinished of this client.
             StoreError: It could not be recorded, so it was not accepted.
         """
         _require_bounded(len(request.body))
+        require(acting(body, request), task_action(body.task_id))
         accepting = self._accepting.get(body.execution_id)
         live = self._ledger.live.get(body.execution_id) if accepting is None else await asyncio.shield(accepting)
         if live is not None:
+            _require_owner(live.execution, body.client)
             return await self._wait(live, body.wait_seconds, request)
         earlier = await self._same_key(body)
         if earlier is None:
             live = await self._accept_once(body)
             if live is not None:
                 return await self._wait(live, body.wait_seconds, request)
-            earlier = await self._same_key(body) or await self._find(body.execution_id)
+            earlier = await self._same_key(body) or await self._find(body.execution_id, body.client)
         _require_same(earlier, body)
         return await self._follow(earlier, body.wait_seconds, request)
 
@@ -76,12 +85,14 @@ class Desk:
         """An execution as it is, or as it is once it ended or `wait_seconds` have passed.
 
         Raises:
-            UnknownExecutionError: No execution has this id.
+            UnknownExecutionError: No execution of the client has this id.
         """
-        return await self._follow(await self._find(body.execution_id), body.wait_seconds, request)
+        execution = await self._find(body.execution_id, acting(body, request))
+        return await self._follow(execution, body.wait_seconds, request)
 
-    async def list(self, body: ListExecutions, _request: Request) -> ExecutionPage:
-        """A page of executions, those that run with their newest progress."""
+    async def list(self, body: ListExecutions, request: Request) -> ExecutionPage:
+        """A page of executions (the client's own), those that run with their newest progress."""
+        acting(body, request)
         page = await self._ledger.store.list(body)
         live = self._ledger.live
         seen = [
@@ -93,10 +104,13 @@ class Desk:
         """Ask an execution to stop, then wait for its end as long as asked. One that ended stays as it is.
 
         Raises:
-            UnknownExecutionError: No execution has this id.
+            ForbiddenError: The client may not cancel.
+            UnknownExecutionError: No execution of the client has this id.
             StoreError: The request could not be recorded.
         """
-        execution = await self._find(body.execution_id)
+        client = acting(body, request)
+        require(client, Action("can_execute_tasks"))
+        execution = await self._find(body.execution_id, client)
         live = self._ledger.live.get(body.execution_id)
         if live is not None:
             await self._dispatcher.cancel(live, body.reason)
@@ -113,7 +127,7 @@ class Desk:
 
     async def _accept(self, body: Submit) -> Live | None:
         """The new execution; None where this id or idempotency key was accepted before."""
-        task = await self._catalogue.find(body.task_id)
+        task = await self._catalogue.find(body.task_id, body.client)
         problems = self._catalogue.validator(task).problems(body.input)
         if problems:
             raise InvalidInputError(
@@ -121,6 +135,7 @@ class Desk:
                 details={"problems": [one.model_dump() for one in problems]},
             )
         _require_packable(body.input)
+        self._require_room(body.source)
         worker = self._dispatcher.reserve(body.execution_id, task.version)
         if worker is None and len(self._dispatcher.queue) >= self._queue_size:
             raise QueueFullError(
@@ -148,6 +163,19 @@ class Desk:
             self._dispatcher.enqueue(live)
         return live
 
+    def _require_room(self, source: Source) -> None:
+        """Between this and the execution's entry into the ledger nothing may be awaited, or the bound would be none."""
+        if self._unfinished_max is None or source.kind != "mcp":
+            return
+        sources = (live.execution.source for live in self._ledger.live.values())
+        unfinished = sum((one.kind, one.client) == (source.kind, source.client) for one in sources)
+        if unfinished >= self._unfinished_max:
+            raise TooManyExecutionsError(
+                f"client {source.client!r} has {unfinished} unfinished executions and may have {self._unfinished_max}; "
+                "wait for one of them to end, or cancel one",
+                details={"unfinished": unfinished, "unfinished_max": self._unfinished_max},
+            )
+
     async def _same_key(self, body: Submit) -> Execution | None:
         if body.idempotency_key is None:
             return None
@@ -155,14 +183,17 @@ class Desk:
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
-    async def _find(self, execution_id: str) -> Execution:
+    async def _find(self, execution_id: str, client: Client | None) -> Execution:
         live = self._ledger.live.get(execution_id)
-        found = live.execution if live is not None else await self._ledger.store.get(execution_id)
+        found = live.execution if live is not None else await self._stored(execution_id)
         if found is None:
-            raise UnknownExecutionError(
-                f"no execution has the id {execution_id!r}; list_executions names the recent ones"
-            )
+            raise unknown_execution(execution_id)
+        _require_owner(found, client)
         return found
+
+    async def _stored(self, execution_id: str) -> Execution | None:
+        found = await self._ledger.store.get(execution_id)
+        return None if found is None else self._dispatcher.reports.seen(found)
 
     async def _follow(self, execution: Execution, seconds: float, request: Request) -> Execution:
         live = self._ledger.live.get(execution.execution_id)
@@ -170,7 +201,7 @@ class Desk:
             return await self._wait(live, seconds, request)
         if execution.status.terminal:
             return execution
-        return await self._find(execution.execution_id)  # it ended between two looks
+        return await self._find(execution.execution_id, None)  # it ended between two looks
 
     async def _wait(self, live: Live, seconds: float, request: Request) -> Execution:
         if request.deadline is not None:
@@ -197,6 +228,10 @@ class Desk:
         order = list(self._dispatcher.queue)
         ahead = order.index(execution.execution_id) if execution.execution_id in order else 0
         return f"all {self._workers.slots} slots are busy; {ahead} executions are ahead of this one"
+
+
+def _require_owner(execution: Execution, client: Client | None) -> None:
+    require(client, Action(None, owner=execution.source.client), execution_id=execution.execution_id)
 
 
 def _new(body: Submit, task: Task) -> Live:

@@ -8,6 +8,7 @@ from ratchet.config.model import Config
 from ratchet.config.problems import KeyPath, Problems
 from ratchet.config.secrets import Secret
 from ratchet.errors import ConfigError
+from ratchet.policy.client import LOCAL
 
 KEY_CHARACTERS_MIN: Final = 16
 _AUTH: Final[KeyPath] = ("mcp", "server", "auth")
@@ -40,6 +41,11 @@ def check_access(config: Config, environ: Mapping[str, str], problems: Problems)
 def _check_names(keys: tuple[ApiKeyConfig, ...], problems: Problems) -> None:
     first: dict[str, int] = {}
     for index, entry in enumerate(keys):
+        if entry.name == LOCAL:
+            message = (
+                f"{LOCAL!r} is who needs no key: over stdio and at the shell; what is theirs would be this client's"
+            )
+            problems.add((*_KEYS, index, "name"), message)
         if first.setdefault(entry.name, index) != index:
             message = (
                 f"{entry.name!r} is the name of api_keys[{first[entry.name]}] too; records could not tell them apart"

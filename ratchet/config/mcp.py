@@ -32,16 +32,16 @@ class RemoteServerConfig(Section):
 
 
 class PermissionsConfig(Section):
-    """What the holder of an API key may do."""
+    """What a client may do."""
 
     can_execute_tasks: bool = Field(default=True, description="whether the client may run and cancel tasks")
     can_read_logs: bool = Field(default=True, description="whether the client may read logs")
     can_read_traces: bool = Field(default=True, description="whether the client may read traces")
     allowed_task_patterns: tuple[str, ...] = Field(
-        default=("*",), description="ids of tasks the client may run, `*` as a wildcard"
+        default=("*",), description="ids of tasks that the client may see and run, `*` as a wildcard"
     )
     rate_limits: dict[str, str] = Field(
-        default={}, description="calls of a tool the client may make, such as `execute_task: 10/minute`"
+        default={}, description="calls of a tool that the client may make, such as `execute_task: 10/minute`"
     )
 
 
@@ -62,24 +62,34 @@ class AuthConfig(Section):
     api_keys: tuple[ApiKeyConfig, ...] = Field(default=(), description="the clients, one entry each")
 
 
+class StdioConfig(Section):
+    """The agents that start `ratchet stdio`: there is nothing to authenticate, but they have a profile as well."""
+
+    permissions: PermissionsConfig = PermissionsConfig()
+
+
 class SecurityConfig(Section):
     """What no client may exceed."""
 
     max_execution_time: Seconds | None = Field(default=None, gt=0, description="the same as `limits.timeout_seconds`")
     max_log_entries: Count | None = Field(default=None, ge=1, description="most log records in one answer")
-    allow_dangerous_tasks: bool = Field(default=True, description="whether tasks marked dangerous run")
-    audit_log_enabled: bool = Field(default=False, description="whether every call and refusal is recorded")
+    allow_dangerous_tasks: bool = Field(
+        default=False, description="whether clients see and run tasks marked `dangerous`; `ratchet run` always does"
+    )
+    audit_log_enabled: bool = Field(
+        default=True, description="whether every call and refusal is recorded, for `ratchet audit`"
+    )
 
 
 class PerformanceConfig(Section):
     """How much clients may ask of the server."""
 
     max_concurrent_executions_per_client: Count | None = Field(
-        default=None, ge=1, description="executions a client may have running at a time"
+        default=None, ge=1, description="unfinished executions that a client may have at a time"
     )
     execution_queue_size: Count | None = Field(default=None, ge=1, description="the same as `executions.queue_size`")
     log_cache_ttl: Seconds | None = Field(
-        default=None, description="how long summaries of finished executions are kept"
+        default=None, description="how long answers about logs of finished executions are kept and given again"
     )
 
 
@@ -100,6 +110,7 @@ class ServerConfig(Section):
     )
     wait_seconds_max: Seconds = Field(default=55.0, le=3600, description="longest time one call may wait for a result")
     auth: AuthConfig = AuthConfig()
+    stdio: StdioConfig = StdioConfig()
     security: SecurityConfig = SecurityConfig()
     performance: PerformanceConfig = PerformanceConfig()
 

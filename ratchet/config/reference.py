@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Union, cast, get_args, get_origin
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
-from ratchet.config.enforcement import REFUSED, WITHOUT_EFFECT
+from ratchet.config.enforcement import WITHOUT_EFFECT
 from ratchet.config.keys import Key, every_key
 from ratchet.config.secrets import Secret
 from ratchet.config.units import BYTES_MAX, COUNT_MAX, SECONDS_MAX, parse_bytes, parse_seconds
@@ -63,17 +63,12 @@ def _row(key: Key) -> tuple[str, str, str, str]:
 
 
 def _not_yet() -> str:
-    refused = "\n".join(f"* `{row.key}`" for row in REFUSED if row.key != "mcp.server.auth.type")
     idle = "\n".join(f"* `{row.key}`: {row.instead}" for row in WITHOUT_EFFECT)
     return f"""\
 ## Not in this version
 
-A restriction that would not be enforced is refused at start-up, rather than promised. These load only with a value
-that restricts nothing, and `mcp.server.auth.type` cannot be `oauth2`:
-
-{refused}
-
-These load, and a warning says that they have no effect:
+A restriction that would not be enforced is refused at start-up, rather than promised. So far that is one:
+`mcp.server.auth.type` cannot be `oauth2`. These load, and a warning says that they have no effect:
 
 {idle}
 """

@@ -1,7 +1,7 @@
 """Pages of executions by keyset: a page costs the same wherever it lies and however many executions there are.
 
-An index gives the order for one status (of one task), not for several; so there is one ordered, limited branch a
-status, and only their heads are merged.
+An index gives the order for one status (of one task or client), not for several; so there is one ordered, limited
+branch a status, and only their heads are merged.
 """
 
 import base64
@@ -84,8 +84,9 @@ def _bounded(number: int) -> int:
 
 def _fixed(request: ListExecutions) -> list[list[tuple[str, str]]]:
     """For every branch, the columns that have one value in it."""
-    task = [] if request.task_id is None else [("task_id", request.task_id)]
-    if not request.status and not task:
+    given = (("client", request.client and request.client.name), ("task_id", request.task_id))
+    fixed = [(column, value) for column, value in given if value is not None]
+    if not request.status and not fixed:
         return [[]]
     statuses = sorted(set(request.status or Status))
-    return [[*task, ("status", status.value)] for status in statuses]
+    return [[*fixed, ("status", status.value)] for status in statuses]

@@ -8,18 +8,20 @@ from typing import Any
 
 import pytest
 
-from ratchet.messages import AppendLogs, ListExecutions, ReadLogs, ReadSpans
+from ratchet.messages import AppendLogs, ListExecutions, ReadAudit, ReadLogs, ReadSpans
 from ratchet.models import LEVELS, Attempt, Execution, LogRecord, Source, Status
+from ratchet.policy.client import Client
+from ratchet.stores.audit import AuditStore
 from ratchet.stores.database import Database
 from ratchet.stores.executions import ExecutionStore
 from ratchet.stores.logs import LogStore
 from ratchet.stores.spans import TraceStore
 
 # What may be read from end to end: tables of one row a status, a file or at all; subqueries, which are limited; and the
-# order of all executions, up to a limit.
+# order of all executions or audit records, up to a limit.
 ALLOWED = (
     *("execution_counts", "log_total", "span_total", "task_files", "(subquery"),
-    "executions USING COVERING INDEX executions_created",
+    *("executions USING COVERING INDEX executions_created", "audit", "audit USING INDEX audit_refused"),
 )
 
 
@@ -81,11 +83,23 @@ async def test_every_query_for_executions_uses_an_index(tmp_path: Path, statemen
         await store.unfinished()
         await store.counts()
         for status, task, since in product((None, [Status.FAILED], list(Status)), (None, "t"), (None, 1)):
-            for cursor in (None, "WyJuZXdlc3QiLDEsImUiXQ"):
-                await store.list(ListExecutions(status=status, task_id=task, since_ns=since, cursor=cursor))
+            for cursor, client in product((None, "WyJuZXdlc3QiLDEsImUiXQ"), (None, Client(name="c"))):
+                wanted = {"status": status, "task_id": task, "since_ns": since, "cursor": cursor, "client": client}
+                await store.list(ListExecutions.model_validate(wanted))
 
     found = queries(statements, "executions", "attempts")
     assert len(found) > 20
+    assert await scans(tmp_path / "x.db", "executions", found) == []
+
+
+async def test_every_query_for_the_audit_log_uses_an_index(tmp_path: Path, statements: list[str]):
+    async with Database.open(tmp_path / "x.db", store="executions") as database:
+        store = AuditStore(database)
+        for named, refused, since, cursor in product((None, "c"), (False, True), (None, 1), (None, "1.a")):
+            await store.read(ReadAudit(named=named, refused=refused, since_ns=since, cursor=cursor))
+
+    found = queries(statements, "FROM audit")
+    assert len(found) == 16
     assert await scans(tmp_path / "x.db", "executions", found) == []
 
 
