@@ -120,7 +120,9 @@ class TinyProject:
     def order(self, actor: str, **orders: object) -> None:
         """What an actor shall do when it starts next."""
         self.data_dir.mkdir(exist_ok=True)
-        (self.data_dir / f"{actor}.orders.json").write_text(json.dumps(orders))
+        draft = self.data_dir / f"{actor}.draft"
+        draft.write_text(json.dumps(orders))
+        draft.replace(self.data_dir / f"{actor}.orders.json")  # an actor reads the old ones or the new ones, never half
 
     def notes(self, role: str) -> list[dict[str, Any]]:
         """What actors of a role left for us to read."""
