@@ -399,3 +399,50 @@ def test_a_patch_that_does_not_apply_is_an_error():
 
 def test_pointers_escape_what_keys_may_hold():
     assert pointer(("a/b", "m~n", 0)) == "/a~1b/m~0n/0"
+
+
+# --- single fields, each as the schema of an input has it ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "mended"),
+    [
+        ({"const": "v2"}, "v1", "v2"),
+        ({"enum": [1, 2, 3]}, "2", 2),
+        ({"enum": [True, False]}, "False", False),
+        ({"type": "integer", "exclusiveMaximum": 10}, 12, 9),
+        ({"type": "integer", "exclusiveMinimum": 0, "maximum": 5}, -3, 1),
+        ({"type": "string", "pattern": "^[a-z]+$"}, " abc ", "abc"),
+        ({"type": "object"}, '{"a": 1}', {"a": 1}),
+        ({"anyOf": [{"type": "integer", "maximum": 5}, {"type": "null"}]}, 9, 5),
+        ({"type": ["integer", "null"]}, 3.0, 3.0),
+        ({"type": "number", "exclusiveMaximum": 1}, 1.5, None),
+        ({"type": "string", "pattern": "^[a-z]+$"}, "ABC", None),
+        ({"type": "object"}, "[1]", None),
+        ({"type": "object"}, "{broken", None),
+        ({"type": "number"}, "inf", None),
+        ({"type": "integer"}, True, None),
+        ({"type": "boolean"}, "perhaps", None),
+        ({"multipleOf": 5}, 7, None),
+        ({"enum": ["a", "b"]}, ["a"], None),
+    ],
+)
+def test_a_value_is_mended_as_its_schema_says_or_left_alone(declared: JsonObject, value: Any, mended: Any):
+    schema: JsonObject = {"type": "object", "properties": {"field": declared}}
+
+    fix = repair({"field": value}, schema)
+
+    if fix is None:
+        assert mended is None or SchemaValidator(schema).problems({"field": value}) == []
+    else:
+        assert fix.patch == [replace(("field",), mended)]
+
+
+def test_a_required_field_that_can_only_be_one_thing_is_added():
+    schema: JsonObject = {"type": "object", "properties": {"kind": {"const": "table"}}, "required": ["kind"]}
+
+    fix = repair({}, schema)
+
+    assert fix is not None
+    assert fix.patch == [add(("kind",), "table")]
+    assert repair({}, {"type": "object", "properties": {"kind": {}}, "required": ["kind"]}) is None
