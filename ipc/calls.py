@@ -43,6 +43,7 @@ class Call:
         "key",
         "method",
         "on_progress",
+        "patient",
         "resend_at",
         "resend_seconds",
         "sent",
@@ -65,12 +66,14 @@ class Call:
         idempotent: bool,
         trace: str | None,
         on_progress: Callable[[bytes], None] | None,
+        patient: bool,
     ) -> None:
         self.key = key
         self.target = target
         self.method = method
         self.body = body
         self.future = future
+        self.patient = patient
         self.timeout_seconds = timeout_seconds
         self.deadline = now + min(timeout_seconds, CALL_SECONDS_MAX)
         self.idempotent = idempotent
@@ -126,6 +129,7 @@ class Calls:
         idempotent: bool,
         trace: str | None,
         on_progress: Callable[[bytes], None] | None,
+        patient: bool = False,
     ) -> Call:
         """Begin a call; it is sent now, or as soon as there is a session.
 
@@ -154,6 +158,7 @@ class Calls:
             idempotent=idempotent,
             trace=trace if trace is None or _is_trace(trace) else None,
             on_progress=on_progress,
+            patient=patient,
         )
         if self._online:
             self._transmit(call)
@@ -246,6 +251,7 @@ class Calls:
                 call.trace,
                 0,
                 call.body,
+                call.patient,
             )
         )
 

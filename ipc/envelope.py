@@ -1,8 +1,8 @@
 """What travels: the envelope, its kinds, and its form on the wire.
 
 On the wire an envelope is the array `[version, kind, key, source, target, method, remaining_ms, idempotent, trace,
-credit, body]`. The array is frozen and append-only: later versions add elements (no maps) at its end, readers ignore
-what they do not know. Bodies are opaque here.
+credit, body, patient]`. The array is frozen and append-only: later versions add elements (no maps) at its end, readers
+ignore what they do not know. Bodies are opaque here.
 """
 
 from enum import IntEnum
@@ -86,6 +86,8 @@ class Envelope(NamedTuple):
         trace: W3C traceparent of the caller.
         credit: Reserved for streams.
         body: Opaque to everyone but the receiver.
+        patient: Of a call: nobody waits for its answer. Of an answer: it may linger a little, to travel with whatever
+            goes the same way next instead of waking its receiver for itself.
     """
 
     kind: Kind
@@ -98,6 +100,7 @@ class Envelope(NamedTuple):
     trace: str | None = None
     credit: int = 0
     body: bytes = b""
+    patient: bool = False
 
     @property
     def payload_bytes(self) -> int:
@@ -146,7 +149,8 @@ def from_wire(item: object) -> Envelope:
         or not (type(credit) is int and 0 <= credit <= CREDIT_MAX)
     ):
         raise MalformedError(f"an envelope with an element of the wrong type or beyond its limit: {_sketch(item)}")
-    return Envelope(known, key, source, target, method, remaining_ms, idempotent, trace, credit, body)
+    patient = len(item) > _ELEMENTS and item[_ELEMENTS] is True
+    return Envelope(known, key, source, target, method, remaining_ms, idempotent, trace, credit, body, patient)
 
 
 def _sketch(item: tuple[Any, ...]) -> str:

@@ -166,10 +166,12 @@ class Link:
         idempotent: bool = False,
         trace: str | None = None,
         on_progress: Callable[[bytes], None] | None = None,
+        patient: bool = False,
     ) -> bytes:
         """Call a method of `target` and wait for its reply. Cancelling the wait cancels the handler.
 
-        An idempotent call is sent again when the session or the callee went away, until its deadline.
+        An idempotent call is sent again when the session or the callee went away, until its deadline. The answer of a
+        patient one may come a few milliseconds later than it could.
 
         Raises:
             UnreachableError: Nobody of that name is connected, or there was no session in time.
@@ -189,6 +191,7 @@ class Link:
             idempotent=idempotent,
             trace=trace,
             on_progress=on_progress,
+            patient=patient,
         )
         try:
             return await call.future

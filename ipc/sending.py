@@ -1,5 +1,7 @@
 """When waiting envelopes are sent: the first on an idle lane at once, the rest of a tick in one frame after it.
 
+A wake-up of the other side costs more than all else that is done for an envelope, so patient ones wait for company.
+
 Shared by every transport. Does not know sockets: a transport gives it `transmit`.
 """
 
@@ -8,12 +10,13 @@ from collections.abc import Callable
 from enum import Enum
 
 from ipc.codec import encode_batch
-from ipc.envelope import Envelope
+from ipc.envelope import Envelope, Kind
 from ipc.outbox import Outbox
 
 # Sending again sooner than this is traffic, which is worth a frame together: after one envelope, and after several.
 IDLE_SECONDS = 50e-6
 BUSY_SECONDS = 1e-3
+LINGER_SECONDS = 0.01  # what a patient answer waits for something to travel with
 RETRY_SECONDS_MIN = 0.002
 RETRY_SECONDS_MAX = 0.05
 
@@ -66,6 +69,8 @@ class Sender:
         self._lanes: dict[bytes, _Lane] = {}
         self._queued: list[_Lane] = []  # corked until the tick
         self._full: list[_Lane] = []  # corked until a retry
+        self._lingering: list[_Lane] = []  # not corked: what is sent next takes along what waits
+        self._linger: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._retry_seconds = RETRY_SECONDS_MIN
         self._closed = False
@@ -84,13 +89,24 @@ class Sender:
         if lane.corked:
             lane.outbox.put(envelope)
             return
-        now = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        if envelope.patient and envelope.kind is not Kind.CALL:
+            lane.outbox.put(envelope)
+            self._lingering.append(lane)
+            if self._linger is None:
+                self._linger = loop.call_later(LINGER_SECONDS, self._linger_over)
+            return
+        now = loop.time()
         if now < lane.idle_at:
             lane.outbox.put(envelope)
             self._cork(lane)
             return
         lane.idle_at = now + IDLE_SECONDS
-        self._hand_over(lane, [envelope])
+        if lane.outbox:
+            lane.outbox.put(envelope)
+            self._flush(lane)
+        else:
+            self._hand_over(lane, [envelope])
         self._after_send()
 
     def queued(self, route: bytes) -> int:
@@ -124,6 +140,9 @@ class Sender:
         """Forget every lane and timer."""
         self._closed = True
         self._stop_retrying()
+        if self._linger is not None:
+            self._linger.cancel()
+        self._lingering.clear()
         self._lanes.clear()
         self._full.clear()
         self._queued.clear()
@@ -142,6 +161,14 @@ class Sender:
             self._flush(lane)
         if queued:
             self._after_send()
+
+    def _linger_over(self) -> None:
+        self._linger = None
+        lingering, self._lingering = self._lingering, []
+        for lane in lingering:
+            if not lane.corked:
+                self._flush(lane)
+        self._after_send()
 
     def _flush(self, lane: _Lane) -> None:
         if self._lanes.get(lane.route) is not lane:

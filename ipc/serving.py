@@ -214,7 +214,7 @@ class Serving:
         call = running.envelope
         if self._running.pop(call.key, None) is None:
             return
-        answer = Envelope(kind, call.key, self._name, call.source, "", None, False, None, 0, body)
+        answer = Envelope(kind, call.key, self._name, call.source, "", None, False, None, 0, body, call.patient)
         self._remember(answer)
         self._answer(answer)
 

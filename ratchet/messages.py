@@ -338,6 +338,7 @@ class Procedure(Generic[RequestT, ReplyT]):
         reply: Model of the body that comes back.
         idempotent: Whether sending it again after a lost connection is harmless.
         event: It is sent one way; there is no reply.
+        patient: Nobody waits for the reply: it may travel with whatever goes the same way next.
     """
 
     name: str
@@ -346,6 +347,7 @@ class Procedure(Generic[RequestT, ReplyT]):
     reply: type[ReplyT]
     idempotent: bool = True
     event: bool = False
+    patient: bool = False
 
 
 SUBMIT = Procedure("executions.submit", "task-runner", Submit, Execution)
@@ -356,15 +358,15 @@ LIST_TASKS = Procedure("tasks.list", "task-runner", ListTasks, Catalogue)
 ADMIT = Procedure("policy.admit", "task-runner", Admit, Admission)
 APPEND_AUDIT = Procedure("audit.append", "task-runner", AppendAudit, Empty)
 READ_AUDIT = Procedure("audit.read", "task-runner", ReadAudit, AuditPage)
-REPORT_ATTEMPT = Procedure("attempts.report", "task-runner", AttemptReport, Empty)
+REPORT_ATTEMPT = Procedure("attempts.report", "task-runner", AttemptReport, Empty, patient=True)
 ATTEMPT_PROGRESS = Procedure("attempts.progress", "task-runner", AttemptProgress, Empty, event=True)
 REREGISTER = Procedure("workers.reregister", "worker", Reregister, Empty, event=True)
 REGISTER_WORKER = Procedure("workers.register", "task-runner", RegisterWorker, Empty)
-RUN_ATTEMPT = Procedure("attempts.run", "worker", AttemptOrder, AttemptTaken, idempotent=False)
+RUN_ATTEMPT = Procedure("attempts.run", "worker", AttemptOrder, AttemptTaken, idempotent=False, patient=True)
 STOP_ATTEMPT = Procedure("attempts.stop", "worker", StopAttempt, Empty)
 DESCRIBE_FILE = Procedure("files.describe", "worker", DescribeFile, FileDescription)
-APPEND_LOGS = Procedure("logs.append", "log-store", AppendLogs, Empty)
+APPEND_LOGS = Procedure("logs.append", "log-store", AppendLogs, Empty, patient=True)
 READ_LOGS = Procedure("logs.read", "log-store", ReadLogs, LogPage)
-APPEND_SPANS = Procedure("spans.append", "trace-store", AppendSpans, Empty)
+APPEND_SPANS = Procedure("spans.append", "trace-store", AppendSpans, Empty, patient=True)
 READ_SPANS = Procedure("spans.read", "trace-store", ReadSpans, SpanPage)
 GET_HEALTH = Procedure("health.get", "*", Empty, Health)

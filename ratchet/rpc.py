@@ -56,6 +56,7 @@ async def call(
             timeout_seconds=timeout_seconds,
             idempotent=procedure.idempotent,
             on_progress=listener,
+            patient=procedure.patient,
         )
     except RemoteError as error:
         if knows_code(error.code):

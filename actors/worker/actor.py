@@ -37,7 +37,6 @@ log = structlog.stdlib.get_logger("worker")
 
 _RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
 _ZYGOTE_RETRY_SECONDS = (0.0, 0.1, 0.2, 0.5, 1.0)
-_TAKEN_SECONDS = 0.05
 _STOP_MARGIN_SECONDS = 3.0  # of the drain's time, kept for the kill ladder and the last reports
 
 
@@ -144,9 +143,6 @@ class WorkerActor:
             self._pool.retire(child)
             raise UnavailableError(f"a warm child (pid {child.pid}) was gone: {error}") from error
         self._host.own(self._see_through(run, child.pid), name=f"attempt {order.execution_id}")
-        # The runner learns nothing from this answer that the report of a short attempt does not say too: held back a
-        # little, it travels beside the report instead of waking the runner for itself.
-        await _within(_TAKEN_SECONDS, run.over.wait())
         return AttemptTaken(pid=child.pid)
 
     async def _see_through(self, run: Run, pid: int) -> None:
@@ -154,7 +150,6 @@ class WorkerActor:
         self._pool.release(run.child, reusable=run.reusable)
         log.debug("attempt over", execution=run.order.execution_id, pid=pid, failed=ended.failure is not None)
         ended = await run.flush(ended)
-        run.over.set()
         await self._report(ended)
         del self._runs[run.order.execution_id]
         if not self._runs:

@@ -31,13 +31,11 @@ class Run:
         order: What was ordered.
         child: Who runs it.
         reusable: Whether the child may take another attempt afterwards.
-        over: Set when the attempt has ended and its telemetry is stored or given up.
     """
 
     def __init__(self, order: AttemptOrder, child: Child, link: Link, redactor: Redactor, config: Config) -> None:
         self.order = order
         self.reusable = False
-        self.over = asyncio.Event()
         self.child = child
         self._link = link
         self._redactor = redactor
