@@ -34,7 +34,9 @@ def server() -> Server[Any]:
 def _serve_http(port: int) -> None:
     import uvicorn
 
-    uvicorn.run(server().streamable_http_app(), host="127.0.0.1", port=port, log_level="warning")
+    # What the SDK alone installs, whatever else is in this environment.
+    app = server().streamable_http_app()
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", loop="asyncio", http="h11")
 
 
 async def _serve_stdio() -> None:
