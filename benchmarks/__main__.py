@@ -4,15 +4,18 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
+import httpx
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import executions, http_calls, memory, stdio_start
 from benchmarks.figure import Figure
 from benchmarks.processes import ROOT
+from ipc.errors import IpcError
 
 PARTS: dict[str, Callable[[], list[Figure]]] = {
     "mcp": http_calls.measure,
@@ -22,25 +25,43 @@ PARTS: dict[str, Callable[[], list[Figure]]] = {
 }
 
 
-def main() -> None:
-    """Measure, print, write."""
+def main() -> int:
+    """Measure, print, write; the exit code is 1 where a part failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure Ratchet.")
     parser.add_argument("--only", choices=PARTS, help="one part instead of all")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench.json", help="the file to write")
     arguments = parser.parse_args()
     console = Console() if sys.stdout.isatty() else Console(width=110)
     figures: list[Figure] = []
+    failed: list[str] = []
     for part in [arguments.only] if arguments.only else PARTS:
         started = time.monotonic()
-        with console.status(f"measuring {part}"):
-            found = PARTS[part]()
+        found: list[Figure] = []
+        try:
+            with console.status(f"measuring {part}"):
+                found = PARTS[part]()
+        except* (RuntimeError, IpcError, httpx.HTTPError) as errors:
+            first = next(iter(leaves(errors)))
+            console.print(f"{part} failed: {type(first).__name__}: {first}", style="red")
+            failed.append(part)
         figures += found
-        console.print(_table(part, found))
+        if found:
+            console.print(_table(part, found))
         console.print(f"{part} took {time.monotonic() - started:.0f} s", style="dim")
     output: Path = arguments.output
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps([figure.record() for figure in figures], indent=2) + "\n", encoding="utf-8")
     console.print(f"written to {output}")
+    return 1 if failed else 0
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """The errors in a group and in the groups within it."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(cast("BaseExceptionGroup[BaseException]", error))
+        else:
+            yield error
 
 
 def _table(part: str, figures: Sequence[Figure]) -> Table:
@@ -56,4 +77,4 @@ def _table(part: str, figures: Sequence[Figure]) -> Table:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
