@@ -194,65 +194,49 @@ def test_keys_and_the_kind_of_authentication_must_agree(server: Server) -> None:
     assert "use api_key" in server.refusal({"auth": {"type": "oauth2"}})
 
 
-@pytest.mark.parametrize(
-    ("permissions", "shown"),
-    [
-        ({"can_execute_tasks": False}, "false"),
-        ({"can_read_logs": False}, "false"),
-        ({"can_read_traces": False}, "false"),
-        ({"allowed_task_patterns": ["safe-*"]}, "[safe-*]"),
-        ({"allowed_task_patterns": []}, "[]"),
-        ({"rate_limits": {"execute_task": "10/minute"}}, "execute_task: 10/minute"),
-    ],
-)
-def test_permissions_that_would_not_be_enforced_are_refused(
-    permissions: dict[str, Any], shown: str, server: Server
-) -> None:
-    entry = {"key": "${API_KEY}", "name": "a", "permissions": permissions}
-    message = server.refusal({"auth": {"type": "api_key", "api_keys": [entry]}})
-
-    assert f"api_keys[0].permissions.{next(iter(permissions))}: {shown} is not enforced by this version" in message
+def with_limits(**limits: str) -> dict[str, Any]:
+    keys = with_keys("${API_KEY}")
+    keys["auth"]["api_keys"][0]["permissions"] = {"rate_limits": limits}
+    return keys
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("limits", "said"),
     [
-        {"security": {"max_log_entries": 5}},
-        {"security": {"allow_dangerous_tasks": False}},
-        {"performance": {"max_concurrent_executions_per_client": 5}},
+        ({"execute": "10/minute"}, "rate_limits.execute: names no tool; did you mean execute_task?"),
+        ({"ratchet.get_log": "10/minute"}, "did you mean get_logs?"),
+        ({"zzz": "10/minute"}, "names no tool; known here: execute_task"),
+        ({"execute_task": "often"}, "must be one limit, an amount and a time: 10/minute"),
+        ({"execute_task": "10/minute;1/second"}, "must be one limit"),
+        ({"execute_task": "10/fortnight"}, "given '10/fortnight'"),
+        ({"execute_task": "0/minute"}, "must admit at least one call"),
+        (
+            {"get_logs": "1/minute", "get_execution_logs": "1/minute"},
+            "limits the same tool as get_execution_logs",
+        ),
     ],
 )
-def test_other_restrictions_that_would_not_be_enforced_are_refused(settings: dict[str, Any], server: Server) -> None:
-    assert "is not enforced by this version" in server.refusal(settings)
+def test_a_rate_limit_names_a_tool_and_an_amount(limits: dict[str, str], said: str, server: Server) -> None:
+    assert said in server.refusal(with_limits(**limits))
+    assert said in server.refusal({"stdio": {"permissions": {"rate_limits": limits}}})
 
 
-def test_settings_that_restrict_nothing_load(server: Server) -> None:
-    permissions: dict[str, Any] = {
-        "can_execute_tasks": True,
-        "can_read_logs": True,
-        "can_read_traces": True,
-        "allowed_task_patterns": ["safe-*", "*"],
-        "rate_limits": {},
-    }
-    entry = {"key": "${API_KEY}", "name": "a", "permissions": permissions}
-    settings = {
-        "auth": {"type": "api_key", "api_keys": [entry]},
-        "security": {"max_execution_time": 60, "allow_dangerous_tasks": True, "audit_log_enabled": False},
-    }
-
-    assert server.load(settings).warnings == ()
+@pytest.mark.parametrize("limit", ["10/minute", "100 per hour", "5/2seconds", "1/day"])
+def test_rate_limits_are_written_as_people_do(limit: str, server: Server) -> None:
+    assert server.load(with_limits(execute_task=limit, get_execution_logs=limit)).warnings == ()
 
 
-def test_settings_without_effect_are_reported(server: Server) -> None:
-    config = server.load(
-        "mcp:\n  servers: [{name: claude}]\n  server:\n"
-        "    security: {audit_log_enabled: true}\n    performance: {log_cache_ttl: 5m}\n"
-    )
+def test_no_key_is_called_like_those_who_need_none(server: Server) -> None:
+    entry = {"key": "${API_KEY}", "name": "local"}
+
+    assert "'local' is who needs no key" in server.refusal({"auth": {"type": "api_key", "api_keys": [entry]}})
+
+
+def test_other_mcp_servers_load_and_are_reported(server: Server) -> None:
+    config = server.load("mcp: {servers: [{name: claude}]}")
 
     assert [warning.partition(": has no effect")[0].rpartition(" ")[2] for warning in config.warnings] == [
-        "mcp.servers",
-        "mcp.server.security.audit_log_enabled",
-        "mcp.server.performance.log_cache_ttl",
+        "mcp.servers"
     ]
 
 
@@ -268,16 +252,14 @@ def test_secrets_of_other_servers_are_kept_as_templates_and_checked(server: Serv
     assert "mcp.servers[0].env.TOKEN: the environment variable NO" in server.refusal(content.replace("API_KEY", "NO"))
 
 
-def test_the_original_block_is_refused_for_what_is_not_enforced_and_nothing_else(server: Server) -> None:
-    message = server.refusal(ORIGINAL, MCP_API_KEY_1=SECRET)
+def test_the_original_block_loads_as_it_stands(server: Server) -> None:
+    config = server.load(ORIGINAL, MCP_API_KEY_1=SECRET)
 
-    assert [line.split(": ")[1].rpartition(".")[2] for line in message.splitlines()] == [
-        "allowed_task_patterns",
-        "rate_limits",
-        "max_log_entries",
-        "allow_dangerous_tasks",
-        "max_concurrent_executions_per_client",
+    assert [warning.partition(": has no effect")[0].rpartition(" ")[2] for warning in config.warnings] == [
+        "mcp.servers"
     ]
+    assert config.limits.timeout_seconds == 300
+    assert config.executions.queue_size == 100
 
 
 def test_the_rows_about_enforcement_name_keys_that_exist() -> None:

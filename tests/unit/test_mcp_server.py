@@ -1,6 +1,7 @@
 """The server in one process, in both eras, over a link whose other side misbehaves."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -8,6 +9,8 @@ import pytest
 from mcp import Client
 from structlog.testing import capture_logs
 
+from actors.mcp_front.answer_cache import AnswerCache
+from actors.mcp_front.audit import AuditTrail
 from actors.mcp_front.front import Front
 from actors.mcp_front.links import Links
 from actors.mcp_front.naming import ToolNames
@@ -15,7 +18,10 @@ from actors.mcp_front.server import make_server
 from actors.mcp_front.wording import Wording
 from ipc.errors import ExpiredError, RemoteError, TooLargeError
 from ipc.link import Link
+from ratchet.config.mcp import ServerConfig
 from ratchet.health import ProcessHealth
+from ratchet.policy.profiles import stdio_profiles
+from ratchet.policy.requests import AppendAudit
 from tests.integration.agents import Agent
 
 SECRET = "what only the log may know"
@@ -36,6 +42,10 @@ class BadLink:
         raise self._error(method)
 
 
+async def _never(_batch: AppendAudit) -> None:
+    raise AssertionError("nothing is recorded here")
+
+
 def agent(error: Callable[[str], Exception], mode: str) -> tuple[Client, BadLink]:
     link = BadLink(error)
     front = Front(
@@ -43,6 +53,10 @@ def agent(error: Callable[[str], Exception], mode: str) -> tuple[Client, BadLink
         wording=Wording(ToolNames(), Links(), 5.0),
         health=ProcessHealth("mcp-front"),
         own=lambda work, name: asyncio.get_running_loop().create_task(work, name=name),
+        profiles=stdio_profiles(ServerConfig()),
+        audit=AuditTrail(_never, enabled=False),
+        transport="stdio",
+        finished_logs=AnswerCache(0, time.monotonic),
     )
     return Client(make_server(front), mode=mode), link
 
