@@ -25,7 +25,6 @@ _PATH_MAX = 10
 _ATTRIBUTES_CHARACTERS_MAX = 400
 _VALUE_CHARACTERS_MAX = 160
 _NAME_CHARACTERS_MAX = 120
-_HTTP_ATTRIBUTES = ("http.request.method", "http.method", "url.full")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,9 @@ def _main_steps(path: Sequence[PathStep]) -> list[PathStep]:
 
 def _without_http(spans: Sequence[Span]) -> list[Span]:
     """The other spans; what hung below an HTTP call hangs below its parent."""
-    hidden = {one.span_id: one.parent_id for one in spans if any(name in one.attributes for name in _HTTP_ATTRIBUTES)}
+    hidden = {
+        one.span_id: one.parent_id for one in spans if one.kind == "client" and "http.request.method" in one.attributes
+    }
     kept: list[Span] = []
     for span in spans:
         if span.span_id in hidden:

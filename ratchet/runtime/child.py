@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from ratchet import process
 from ratchet.channel import Channel
 from ratchet.models import Category, Failure
-from ratchet.runtime import propagation
+from ratchet.runtime import http_spans, propagation
 from ratchet.runtime.afterwards import Baseline, end_leftovers
 from ratchet.runtime.capture import Capture
 from ratchet.runtime.execution import Execution, Outcome, find_task
@@ -92,6 +92,7 @@ class Child:
         self._file: LoadedFile | None = None
         self._interruptions.install()
         propagation.install()
+        http_spans.install(self._recorder, self._interruptions)
         self._capture.install()
         self._baseline = Baseline(limits["memory_bytes"], limits["open_files"])
         os.register_at_fork(after_in_child=lambda: self._become_a_fork(channel))

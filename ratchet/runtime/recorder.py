@@ -44,6 +44,11 @@ class Recorder:
         """In a process that the task has forked: speak through stderr from now on."""
         self._detached = True
 
+    @property
+    def traces(self) -> bool:
+        """Whether a span within the task would be sent."""
+        return self._describer is not None and self._spans and not self._detached
+
     def wants(self, level: Level) -> bool:
         """Whether a record of this level would be sent."""
         return self._describer is not None and LEVELS.index(level) >= self._rank_min

@@ -106,12 +106,14 @@ def test_http_calls_can_be_left_out_and_what_they_hold_moves_up() -> None:
     spans = [
         span("a", 0, 100, name="root"),
         span("b", 10, 90, "a", name="GET", kind="client", attributes={"http.request.method": "GET"}),
-        span("c", 20, 30, "b", name="retry", attributes={"http.request.method": "GET"}),
+        span("c", 20, 30, "b", name="retry", kind="client", attributes={"http.request.method": "GET"}),
         span("d", 40, 50, "c", name="decode"),
+        span("e", 60, 70, "a", name="query", kind="client"),
+        span("f", 80, 85, "a", name="download", attributes={"url.full": "https://h/"}),
     ]
-    assert names(answer(spans)) == ["root", "GET", "retry", "decode"]
+    assert names(answer(spans)) == ["root", "GET", "retry", "decode", "query", "download"]
     made = answer(spans, View(include_http_calls=False))
-    assert names(made) == ["root", "decode"]
+    assert names(made) == ["root", "decode", "query", "download"]
     assert any(step["name"] == "GET" for step in made.structured["trace"]["critical_path"])
 
 
