@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
+import uvloop
 import zmq
 
 from ipc.link import Handler, Link
@@ -256,6 +257,7 @@ def run_actor(setup: ActorSetup, main: Main) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     setup_logging(setup.config.data_dir / "logs", setup.name, setup.incarnation, setup.config.logging.level)
     try:
-        asyncio.run(_host(setup, main))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # a call passes four loops: it adds up
+            runner.run(_host(setup, main))
     except* Exception:  # noqa: BLE001 - logged where it was raised; the exit code is what is left to say
         sys.exit(1)
