@@ -71,6 +71,8 @@ def _row(task: Task, *, include_schemas: bool) -> JsonObject:
         row["timeout_seconds"] = task.timeout_seconds
     if task.idempotent:
         row["idempotent"] = True
+    if task.dangerous:
+        row["dangerous"] = True
     if include_schemas:
         row["input_schema"] = task.input_schema
         row["output_schema"] = task.output_schema

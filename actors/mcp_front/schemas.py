@@ -231,6 +231,7 @@ TASK: JsonObject = {
         "tags": {"type": "array", "items": {"type": "string"}},
         "timeout_seconds": {"type": "number"},
         "idempotent": {"type": "boolean"},
+        "dangerous": {"type": "boolean", "description": "Its author asks for care."},
     },
     "required": ["task_id", "description", "input"],
 }

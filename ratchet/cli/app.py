@@ -12,7 +12,7 @@ import typer
 from typer.main import get_command
 
 from ipc.errors import IpcError
-from ratchet.cli import doctor, executions, exits, init, logs, run, supervisor, tasks, trace, version
+from ratchet.cli import audit, doctor, executions, exits, init, logs, run, supervisor, tasks, trace, version
 from ratchet.cli.exits import ExitCode
 from ratchet.cli.options import BeforeCommand, ConfigOption, DataDirOption, JsonOption
 from ratchet.cli.render import Piece, line
@@ -32,6 +32,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("logs", logs.logs),
     ("trace", trace.trace),
     ("cancel", executions.cancel),
+    ("audit", audit.audit),
     ("init", init.init),
     ("doctor", doctor.doctor),
     ("version", version.version),

@@ -34,7 +34,7 @@ def _row(task: Task, folder: Path) -> tuple[Piece, ...]:
     return (
         Piece(task.task_id, "bold"),
         Piece(one_line(task.description)),
-        Piece(", ".join(task.tags), "dim"),
+        Piece(", ".join([*task.tags, *(["dangerous"] if task.dangerous else [])]), "dim"),
         Piece(_relative(task.path, folder), "dim"),
     )
 
