@@ -5,8 +5,6 @@ is idempotent by the execution's id, which is minted here.
 """
 
 import asyncio
-import secrets
-import time
 from typing import Any, TypeVar
 
 import structlog
@@ -21,6 +19,7 @@ from actors.mcp_front.progress import ProgressRelay
 from ipc.errors import IpcError, LostError
 from ratchet import rpc
 from ratchet.errors import RatchetError, UnknownExecutionError
+from ratchet.execution_ids import new_execution_id
 from ratchet.messages import (
     CANCEL_EXECUTION,
     GET_EXECUTION,
@@ -46,14 +45,6 @@ _CANCEL_RETRIES_SECONDS = (0.05, 0.2, 0.5, 1.0)
 _SHRINK_MAX = 3
 
 RequestT = TypeVar("RequestT", bound=Model)
-
-
-def new_execution_id() -> str:
-    """An id that sorts by time (UUID version 7, RFC 9562, as `exec_` and 32 hex digits)."""
-    milliseconds = time.time_ns() // 1_000_000
-    random = secrets.randbits(74)
-    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76 | (random >> 62) << 64 | 0b10 << 62
-    return f"exec_{value | random & 0x3FFF_FFFF_FFFF_FFFF:032x}"
 
 
 async def execute_task(call: ToolCall) -> Answer:

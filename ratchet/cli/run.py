@@ -14,10 +14,10 @@ from ratchet.cli.execution_view import next_steps, outcome
 from ratchet.cli.exits import ExitCode
 from ratchet.cli.failure_view import failure_blocks
 from ratchet.cli.follow import LeftRunning, follow
-from ratchet.cli.identifiers import new_execution_id
 from ratchet.cli.options import ConfigOption, DataDirOption, JsonOption, Scope, TaskArgument, scope
 from ratchet.cli.render import Piece, line
 from ratchet.cli.run_display import display_for
+from ratchet.execution_ids import new_execution_id
 from ratchet.messages import SUBMIT, Submit
 from ratchet.models import Execution, Source, Status
 
