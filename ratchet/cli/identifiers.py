@@ -48,7 +48,8 @@ async def _abbreviated(client: Caller, given: str) -> str:
             raise UnknownExecutionError(f"no execution{scope} has an id that is, begins or ends with {given!r}")
         case several:
             shown = ", ".join(several[:_SHOWN_MAX]) + (", …" if len(several) > _SHOWN_MAX else "")
-            raise UnknownExecutionError(f"{len(several)} executions have an id that begins or ends with {given!r}: {shown}")
+            fit = f"{len(several)} executions have an id that begins or ends with {given!r}"
+            raise UnknownExecutionError(f"{fit}: {shown}")
 
 
 def _fits(execution_id: str, given: str) -> bool:
