@@ -250,5 +250,47 @@ HEALTH: dict[str, JsonObject] = {
     "broken_files": {"type": ["integer", "null"]},
 }
 
+_SUGGESTION: JsonObject = {
+    "type": "object",
+    "properties": {
+        "kind": {"type": "string"},
+        "text": {"type": "string"},
+        "confidence": {"type": "string", "enum": ["high", "medium", "low"]},
+        "patch": {"type": ["array", "null"], "description": "RFC 6902, on the execution's input."},
+    },
+    "required": ["kind", "text", "confidence"],
+}
+
+ANALYSIS: dict[str, JsonObject] = {
+    "execution_id": {"type": "string"},
+    "task_id": {"type": "string"},
+    "status": {"type": "string", "enum": STATUSES},
+    "summary": text("The cause in one sentence, or that nothing failed."),
+    "error_type": {"type": "string"},
+    "category": text("A class of errors, as the documentation of failures lists them."),
+    "root_cause": {"type": "object", "description": "type, message, where."},
+    "retryable": {
+        "type": "object",
+        "properties": {
+            "value": {"type": "boolean", "description": "Whether the same input may succeed."},
+            "reason": {"type": "string"},
+        },
+    },
+    "failing_frame": {"type": ["object", "null"], "description": "file, line, function, in_task, source_lines."},
+    "chain": listed({"type": "object"}, "The exceptions from the raised one to its causes."),
+    "suggestions": listed(_SUGGESTION, "What to do, the likeliest first."),
+    "changed_since_last_success": {"type": ["object", "null"], "description": "task_version, input, worker, summary."},
+    "similar_failures": {"type": "object", "description": "fingerprint, count, first_seen, execution_ids."},
+    "process": {"type": ["object", "null"], "description": "How the process ended, where it died."},
+    "last_log_lines": listed({"type": "string"}, "The end of the log."),
+    "insights": listed({"type": "string"}, "What stands out in the trace."),
+    "next_call": {
+        "type": ["object", "null"],
+        "description": "The call to make now.",
+        "properties": {"tool": {"type": "string"}, "arguments": {"type": "object"}, "why": {"type": "string"}},
+    },
+    "note": {**_NULLABLE_TEXT, "description": "What was left out, and what shows it."},
+}
+
 CURSOR_OUT: JsonObject = {**_NULLABLE_TEXT, "description": "For the next page; null on the last."}
 STOPPED_BY: JsonObject = {"enum": ["cooperative", "term", "kill", None], "description": "What ended it."}

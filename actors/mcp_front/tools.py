@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from actors.mcp_front import executions, inventory, observations, schemas
+from actors.mcp_front import analyses, executions, inventory, observations, schemas
 from actors.mcp_front.arguments import Arguments
 from actors.mcp_front.call import ToolHandler
 from actors.mcp_front.schemas import flag, gives, integer, listed, moment, number, takes, text
@@ -205,6 +205,24 @@ _TOOLS = (
         effect="reads",
         permission=None,
         handler=executions.list_executions,
+    ),
+    Tool(
+        name="analyze_execution_error",
+        title="Analyze an execution's error",
+        description=(
+            "Why an execution failed: the root cause and the failing line, whether to run it again, what to change "
+            "(where the input is at fault, a JSON Patch that fits the task's schema), what differs from the last "
+            "success, and the exact call to make next. The first thing to call after a failure."
+        ),
+        input_schema=takes(
+            ("execution_id",),
+            execution_id=schemas.EXECUTION_ID,
+            include_suggestions=flag("Whether it says what to change.", default=True),
+        ),
+        output_schema=gives(("execution_id", "status", "summary"), **schemas.ANALYSIS),
+        effect="reads",
+        permission="can_read_logs",
+        handler=analyses.analyze_execution_error,
     ),
     Tool(
         name="cancel_execution",
