@@ -9,6 +9,7 @@ from mcp.server import Server
 from mcp.server.caching import CacheHint
 from mcp.shared.exceptions import MCPError
 
+from actors.mcp_front import resources
 from actors.mcp_front.caller import Caller, Context, caller_of, client_of, wait_key_of
 from actors.mcp_front.executions import cancel_for_client
 from actors.mcp_front.front import Front
@@ -39,6 +40,17 @@ def make_server(front: Front) -> Server[object]:
         send_progress = context.session.report_progress if _wants_progress(context) else None
         return (await answer(front, Asked(tool, params.arguments, caller, send_progress))).result()
 
+    async def list_resources(context: Context, _params: t.PaginatedRequestParams | None) -> t.ListResourcesResult:
+        return t.ListResourcesResult(resources=await resources.listed(front, _caller(front, context)))
+
+    async def list_templates(
+        context: Context, _params: t.PaginatedRequestParams | None
+    ) -> t.ListResourceTemplatesResult:
+        return t.ListResourceTemplatesResult(resource_templates=resources.templates(front, _caller(front, context)))
+
+    async def read_resource(context: Context, params: t.ReadResourceRequestParams) -> t.ReadResourceResult:
+        return t.ReadResourceResult(contents=[await resources.read(front, _caller(front, context), params.uri)])
+
     async def cancelled(context: Context, params: t.CancelledNotificationParams) -> None:
         key = wait_key_of(context, params.request_id, connection=front.connection)
         execution_id = None if key is None else front.waits.take(key)
@@ -54,6 +66,9 @@ def make_server(front: Front) -> Server[object]:
         get_tool_input_schema=_no_header_parameters,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
+        on_list_resources=list_resources,
+        on_list_resource_templates=list_templates,
+        on_read_resource=read_resource,
     )
     server.add_notification_handler("notifications/cancelled", t.CancelledNotificationParams, cancelled)
     return server

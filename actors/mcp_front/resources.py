@@ -1,0 +1,153 @@
+"""Tasks and executions as resources, `ratchet://…`: read through the tools of the same purpose, under the same policy.
+
+What a client may not read has no template for it, and reading it is refused like something that is not there.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import mcp_types as t
+from mcp.shared.exceptions import MCPError
+
+from actors.mcp_front.answers import Answer
+from actors.mcp_front.caller import Caller
+from actors.mcp_front.failures import REFUSED_CATEGORIES
+from actors.mcp_front.front import Front
+from actors.mcp_front.gate import Asked, answer, wording_for
+from actors.mcp_front.tools import TOOLS
+from ratchet.models import JsonObject
+
+_JSON = "application/json"
+_EXECUTIONS = "ratchet://executions/"
+_TASKS = "ratchet://tasks/"
+_LISTED_MAX = 20
+_PAGES_MAX = 50
+_SAID_CHARACTERS_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What of an execution a resource shows, and the tool that reads it."""
+
+    title: str
+    tool: str
+
+
+_VIEWS = MappingProxyType(
+    {
+        "": _View("An execution: status, input, output or error, attempts, times", "get_execution_status"),
+        "/logs": _View("The beginning of an execution's log, with a summary of all of it", "get_execution_logs"),
+        "/trace": _View("An execution's spans and where its time went", "get_execution_trace"),
+        "/output": _View("What an execution returned", "get_execution_status"),
+    }
+)
+
+
+def templates(front: Front, caller: Caller) -> list[t.ResourceTemplate]:
+    """Those whose resources the caller may read."""
+    names = wording_for(front, caller.client).names
+    found = [
+        t.ResourceTemplate(
+            name=f"execution{path.replace('/', '-')}",
+            title=view.title,
+            uri_template=f"{_EXECUTIONS}{{execution_id}}{path}",
+            mime_type=_JSON,
+        )
+        for path, view in _VIEWS.items()
+        if names.offers(view.tool)
+    ]
+    task = t.ResourceTemplate(
+        name="task", title="A task with its schemas", uri_template=f"{_TASKS}{{task_id}}", mime_type=_JSON
+    )
+    return [task, *found]
+
+
+async def listed(front: Front, caller: Caller) -> list[t.Resource]:
+    """The first tasks and the newest executions."""
+    tasks = await _asked(front, caller, "list_available_tasks", {})
+    executions = await _asked(front, caller, "list_executions", {"limit": _LISTED_MAX})
+    return [*_tasks(tasks), *_executions(executions)]
+
+
+def _tasks(found: JsonObject) -> Iterator[t.Resource]:
+    for row in found["tasks"]:
+        yield t.Resource(
+            name=row["task_id"],
+            uri=f"{_TASKS}{row['task_id']}",
+            description=row["description"] or None,
+            mime_type=_JSON,
+        )
+
+
+def _executions(found: JsonObject) -> Iterator[t.Resource]:
+    for row in found["executions"]:
+        yield t.Resource(
+            name=row["execution_id"],
+            uri=f"{_EXECUTIONS}{row['execution_id']}",
+            description=f"{row['task_id']}: {row['status']}",
+            mime_type=_JSON,
+        )
+
+
+async def read(front: Front, caller: Caller, uri: str) -> t.TextResourceContents:
+    """The resource as JSON.
+
+    Raises:
+        MCPError: There is none of this URI for the caller.
+    """
+    value = await _value(front, caller, uri)
+    return t.TextResourceContents(uri=uri, mime_type=_JSON, text=json.dumps(value, ensure_ascii=False))
+
+
+async def _value(front: Front, caller: Caller, uri: str) -> Any:
+    if uri.startswith(_TASKS):
+        return await _task(front, caller, uri)
+    execution_id, slash, rest = uri.removeprefix(_EXECUTIONS).partition("/")
+    view = _VIEWS.get(slash + rest)
+    if not uri.startswith(_EXECUTIONS) or view is None or not execution_id:
+        raise _unknown(uri)
+    found = await _asked(front, caller, view.tool, {"execution_id": execution_id})
+    return found if slash + rest != "/output" else _output(found, front, caller)
+
+
+async def _task(front: Front, caller: Caller, uri: str) -> JsonObject:
+    task_id = uri.removeprefix(_TASKS)
+    arguments: JsonObject = {"filter": task_id, "include_schemas": True}
+    for _ in range(_PAGES_MAX):
+        found = await _asked(front, caller, "list_available_tasks", arguments)
+        for row in found["tasks"]:
+            if row["task_id"] == task_id:
+                return row
+        if found["next_cursor"] is None:
+            break
+        arguments["cursor"] = found["next_cursor"]
+    raise _unknown(uri)
+
+
+def _output(found: JsonObject, front: Front, caller: Caller) -> Any:
+    """What it returned; null of one that has not returned anything."""
+    if found.get("output_truncated"):
+        again = wording_for(front, caller.client).names.call(
+            "get_execution_status", execution_id=found["execution_id"], output_offset=0
+        )
+        raise MCPError(code=t.INVALID_PARAMS, message=f"This output is too large for one answer: call {again}.")
+    return found.get("output")
+
+
+async def _asked(front: Front, caller: Caller, tool: str, arguments: JsonObject) -> JsonObject:
+    found: Answer = await answer(front, Asked(TOOLS[tool], arguments, caller))
+    error = found.structured.get("error")
+    if error is not None and error["category"] in REFUSED_CATEGORIES:
+        code = t.INVALID_PARAMS if error["category"] == "request" else t.INTERNAL_ERROR
+        raise MCPError(code=code, message=error["message"])
+    return found.structured
+
+
+def _unknown(uri: str) -> MCPError:
+    known = ", ".join([f"{_TASKS}ID", *(f"{_EXECUTIONS}ID{path}" for path in _VIEWS)])
+    return MCPError(
+        code=t.INVALID_PARAMS, message=f"Unknown resource {uri[:_SAID_CHARACTERS_MAX]!r}: there are {known}"
+    )
