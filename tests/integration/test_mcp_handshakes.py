@@ -6,6 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from actors.mcp_front.tools import TOOLS
 from tests.harness import Json, RunningProject
 from tests.integration.agents import (
     HANDSHAKE_VERSIONS,
@@ -44,7 +45,7 @@ async def test_a_handshake_over_stdio(shared_project: RunningProject, version: s
         check_initialized(await raw.receive(), version)
         await raw.send(notification("notifications/initialized"), request(2, "tools/list"))
         listed = await raw.receive()
-        assert len(listed["result"]["tools"]) == 8
+        assert len(listed["result"]["tools"]) == len(TOOLS)
         await raw.send(request(3, "tools/call", ADD))
         check_called(await raw.receive())
         await raw.send(request(4, "ping"))
@@ -64,7 +65,7 @@ async def test_a_handshake_over_http(shared_project: RunningProject, version: st
         told = await client.post("/mcp", json=notification("notifications/initialized"), headers=session)
         assert told.status_code == 202
         listed = await client.post("/mcp", json=request(2, "tools/list"), headers=session)
-        assert len(one_message(listed)["result"]["tools"]) == 8
+        assert len(one_message(listed)["result"]["tools"]) == len(TOOLS)
         check_called(one_message(await client.post("/mcp", json=request(3, "tools/call", ADD), headers=session)))
         ended = await client.delete("/mcp", headers=session)
         assert ended.status_code == 200
