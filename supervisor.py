@@ -30,6 +30,8 @@ gc.enable()
 
 # What actors would load by themselves, each for its own, at first use.
 PRELOADED = (
+    "actors.mcp_front.analyses",
+    "actors.mcp_front.observations",
     "actors.task_runner.actor",
     "actors.worker.actor",
     "anyio._backends._asyncio",
@@ -38,7 +40,7 @@ PRELOADED = (
     "encodings.utf_8_sig",
     "importlib.readers",
     "uvicorn.lifespan.on",
-    "uvicorn.protocols.http.h11_impl",
+    "uvicorn.protocols.http.httptools_impl",
 )
 
 _STORE_GRACE_SECONDS = 10.0

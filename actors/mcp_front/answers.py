@@ -15,6 +15,7 @@ from mcp_types import CallToolResult, TextContent
 from ratchet.models import JsonObject
 
 TEXT_CHARACTERS_MAX = 8_000
+MAX_SPANS = 100  # by default; whoever asks for more wants a longer answer
 LIST_CHARACTERS_MAX = 7_000  # structured lists: the rest of 8,000 is for what stands around them
 # A result is at most 256 KiB on the wire: this much structured content, and 8,000 characters of up to six bytes each.
 STRUCTURED_BYTES_MAX = 200 * 1024

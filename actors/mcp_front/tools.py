@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from actors.mcp_front import analyses, executions, inventory, observations, schemas
+from actors.mcp_front import executions, inventory, schemas
+from actors.mcp_front.answers import MAX_SPANS
 from actors.mcp_front.arguments import Arguments
 from actors.mcp_front.call import ToolHandler
+from actors.mcp_front.later import later
 from actors.mcp_front.schemas import flag, gives, integer, listed, moment, number, takes, text
-from actors.mcp_front.trace_answers import MAX_SPANS
 from ratchet.models import LEVELS, JsonObject
 from ratchet.policy.client import Permission
 
@@ -130,7 +131,7 @@ _TOOLS = (
         ),
         effect="reads",
         permission="can_read_logs",
-        handler=observations.get_execution_logs,
+        handler=later("observations", "get_execution_logs"),
     ),
     Tool(
         name="get_execution_trace",
@@ -155,7 +156,7 @@ _TOOLS = (
         ),
         effect="reads",
         permission="can_read_traces",
-        handler=observations.get_execution_trace,
+        handler=later("observations", "get_execution_trace"),
     ),
     Tool(
         name="list_available_tasks",
@@ -222,7 +223,7 @@ _TOOLS = (
         output_schema=gives(("execution_id", "status", "summary"), **schemas.ANALYSIS),
         effect="reads",
         permission="can_read_logs",
-        handler=analyses.analyze_execution_error,
+        handler=later("analyses", "analyze_execution_error"),
     ),
     Tool(
         name="cancel_execution",

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from actors.mcp_front.answers import LIST_CHARACTERS_MAX, TEXT_CHARACTERS_MAX, Answer, clip, paragraphs
+from actors.mcp_front.answers import LIST_CHARACTERS_MAX, MAX_SPANS, TEXT_CHARACTERS_MAX, Answer, clip, paragraphs
 from actors.mcp_front.moments import iso
 from actors.mcp_front.wording import Wording
 from ratchet.errors import RequestError
@@ -15,7 +15,6 @@ from ratchet.messages import SpanPage
 from ratchet.models import Execution, JsonObject, Span
 from ratchet.trace import Bottleneck, Node, PathStep, Trace, bottlenecks, build, critical_path
 
-MAX_SPANS = 100  # by default; whoever asks for more wants a longer answer
 _SPANS_CHARACTERS_MAX = LIST_CHARACTERS_MAX - 2_500  # the rest: path, bottlenecks, insights
 _LONG_CHARACTERS_MAX = 100_000
 _SPAN_CHARACTERS = 250
