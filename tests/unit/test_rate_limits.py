@@ -11,8 +11,7 @@ BOUND_SECONDS = 10.0
 
 
 def test_every_tool_has_a_short_name_and_every_short_name_a_tool() -> None:
-    # The analysis is a tool of the table as soon as it is one of the front.
-    assert set(TOOL_OF_SHORT_NAME.values()) == TOOLS.keys() | {"analyze_execution_error"}
+    assert set(TOOL_OF_SHORT_NAME.values()) == TOOLS.keys()
     assert len(set(TOOL_OF_SHORT_NAME.values())) == len(TOOL_OF_SHORT_NAME)
 
 

@@ -1,0 +1,273 @@
+"""Every way to every tool, for every set of permissions, own and foreign, against one table of expectations.
+
+The table is written by hand: a tool, a route or another kind of offer without a row here fails.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, cast
+
+import pytest
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp.shared.exceptions import MCPError
+
+from actors.mcp_front.front import Front
+from actors.mcp_front.routes import make_routes
+from actors.mcp_front.tools import TOOLS
+from tests.harness import Json, RunningProject, started_project
+from tests.integration.policy_world import (
+    KEYS,
+    LOCAL,
+    TASKS,
+    WAYS,
+    Way,
+    code_of,
+    configuration,
+    entered,
+    executed_for,
+    outcome,
+    told,
+)
+
+EXECUTES, LOGS, TRACES = "can_execute_tasks", "can_read_logs", "can_read_traces"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is expected of one tool.
+
+    Attributes:
+        needs: The permission; None: none.
+        arguments: A call; `EXECUTION` stands for the execution it is about.
+        about_execution: Whether it is about one, so that it makes a difference whose that is.
+    """
+
+    needs: str | None
+    arguments: Mapping[str, Any]
+    about_execution: bool = False
+
+
+EXECUTION = {"execution_id": "EXECUTION"}
+EXPECTED = {
+    "execute_task": Row(EXECUTES, {"task_id": "safe-add", "input": {}}),
+    "get_execution_status": Row(None, EXECUTION, about_execution=True),
+    "get_execution_logs": Row(LOGS, EXECUTION, about_execution=True),
+    "get_execution_trace": Row(TRACES, EXECUTION, about_execution=True),
+    "analyze_execution_error": Row(LOGS, EXECUTION, about_execution=True),
+    "list_available_tasks": Row(None, {}),
+    "list_executions": Row(None, {}),
+    "cancel_execution": Row(EXECUTES, EXECUTION, about_execution=True),
+    "get_system_health": Row(None, {}),
+}
+# Route by the tool that it stands for; None: it says nothing that is anybody's.
+EXPECTED_ROUTES = {
+    "/traces/{execution_id}": "get_execution_trace",
+    "/logs/{execution_id}": "get_execution_logs",
+    "/healthz": None,
+}
+# Template of resources, likewise.
+EXPECTED_RESOURCES = {
+    "ratchet://tasks/{task_id}": "execute_task",  # a task that may not be run is not there
+    "ratchet://executions/{execution_id}": "get_execution_status",
+    "ratchet://executions/{execution_id}/logs": "get_execution_logs",
+    "ratchet://executions/{execution_id}/trace": "get_execution_trace",
+    "ratchet://executions/{execution_id}/output": "get_execution_status",
+}
+EXPECTED_PROMPTS: dict[str, str] = {}
+ALIASES = ("ratchet_{}", "ratchet.{}", "{}")
+
+SETS: dict[str, Json] = {
+    "everything": {},
+    "no-execute": {EXECUTES: False},
+    "no-logs": {LOGS: False},
+    "no-traces": {TRACES: False},
+    "nothing": {EXECUTES: False, LOGS: False, TRACES: False},
+    "patterns": {"allowed_task_patterns": ["safe-*"]},
+}
+HTTP_STATUS = {None: 200, "forbidden": 403, "unknown_execution": 404}
+
+
+every_way = pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way.transport}-{way.mode}")
+
+
+def expected(row: Row, permissions: Json, *, own: bool) -> str | None:
+    if row.needs is not None and not permissions.get(row.needs, True):
+        return "forbidden"
+    return "unknown_execution" if row.about_execution and not own else None
+
+
+@dataclass(frozen=True)
+class World:
+    """A project in which everybody has the same permissions, and an execution of each client."""
+
+    project: RunningProject
+    permissions: Json
+    executions: Mapping[str, str]
+
+    def arguments(self, row: Row, client: str) -> Json:
+        return {name: self.executions[client] if name in EXECUTION else value for name, value in row.arguments.items()}
+
+
+@pytest.fixture(scope="module", params=SETS)
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[RunningProject, Json]]:
+    permissions = SETS[request.param]
+    folder = tmp_path_factory.mktemp(request.param) / "project"
+    with started_project(folder, tasks=TASKS, config=configuration(permissions), environ=KEYS) as project:
+        yield project, permissions
+
+
+@pytest.fixture
+async def world(running: tuple[RunningProject, Json]) -> World:
+    project, permissions = running
+    executions = {name: (await executed_for(project, name, "safe-add")).execution_id for name in ("guest", LOCAL)}
+    return World(project, permissions, executions)
+
+
+def test_every_tool_and_every_route_has_a_row() -> None:
+    nobody = cast("Front", None)
+    routes = make_routes(nobody, TransportSecuritySettings(), authenticated=True)
+
+    assert EXPECTED.keys() == TOOLS.keys()
+    assert {route.path for route in routes} == EXPECTED_ROUTES.keys()
+
+
+@every_way
+async def test_every_name_of_every_tool(world: World, way: Way) -> None:
+    found: dict[tuple[str, bool], str | None] = {}
+    wanted: dict[tuple[str, bool], str | None] = {}
+    async with entered(world.project, way) as client:
+        for (name, row), alias, own in product(EXPECTED.items(), ALIASES, (True, False)):
+            arguments = world.arguments(row, way.name if own else way.foreigner)
+            called = alias.format(name)
+            found[called, own] = await outcome(client, called, arguments)
+            wanted[called, own] = expected(row, world.permissions, own=own)
+
+    assert found == wanted
+
+
+@every_way
+async def test_lists_hold_what_may_be_used_and_nothing_else(world: World, way: Way) -> None:
+    async with entered(world.project, way) as client:
+        tools = {tool.name for tool in (await client.list_tools()).tools}
+        instructions = client.instructions or ""
+        tasks = await told(client, "list_available_tasks")
+        filters: tuple[Json, ...] = (
+            {},
+            {"task_id": "safe-add"},
+            {"status": "completed"},
+            {"task_id": "safe-add", "sort": "oldest"},
+        )
+        listings = [await told(client, "list_executions", limit=100, **one) for one in filters]
+    usable = {name for name, row in EXPECTED.items() if expected(row, world.permissions, own=True) is None}
+    assert tools == {f"ratchet_{name}" for name in usable}
+    if way.transport == "stdio":
+        assert not [name for name in EXPECTED.keys() - usable if name in instructions]
+
+    everything = {"safe-add", "safe-sleep", "safe-chatter", "other-add"}
+    patterns = world.permissions.get("allowed_task_patterns")
+    runnable = {one for one in everything if one.startswith("safe-")} if patterns else everything
+    may_execute = world.permissions.get(EXECUTES, True)
+    assert {row["task_id"] for row in tasks["tasks"]} == (runnable if may_execute else set())
+    assert tasks["total"] == len(tasks["tasks"])
+    assert bool(tasks["broken_files"]) is (may_execute and not patterns)
+
+    for listing in listings:
+        assert {row["source"]["client"] for row in listing["executions"]} == {way.name}
+        ids = {row["execution_id"] for row in listing["executions"]}
+        assert world.executions[way.name] in ids
+        assert world.executions[way.foreigner] not in ids
+
+
+@every_way
+async def test_every_resource_and_prompt(world: World, way: Way) -> None:
+    found: dict[tuple[str, bool], bool] = {}
+    wanted: dict[tuple[str, bool], bool] = {}
+    async with entered(world.project, way) as client:
+        templates = {one.uri_template for one in (await client.list_resource_templates()).resource_templates}
+        prompts = client.server_capabilities.prompts
+        named = {one.name for one in (await client.list_prompts()).prompts} if prompts else set[str]()
+        for (template, tool), own in product(EXPECTED_RESOURCES.items(), (True, False)):
+            code = expected(EXPECTED[tool], world.permissions, own=own)
+            uri = template.format(task_id="safe-add", execution_id=world.executions[way.name if own else way.foreigner])
+            wanted[uri, own] = code is None
+            try:
+                found[uri, own] = bool((await client.read_resource(uri)).contents)
+            except MCPError:
+                found[uri, own] = False
+            if own and code is not None and tool != "execute_task":
+                assert template not in templates
+
+    assert found == wanted
+    assert templates <= EXPECTED_RESOURCES.keys()
+    assert named <= EXPECTED_PROMPTS.keys()
+
+
+async def test_every_route(world: World) -> None:
+    found: dict[tuple[str, bool], int] = {}
+    wanted: dict[tuple[str, bool], int] = {}
+    async with world.project.http(headers={"X-API-Key": KEYS["GUEST_KEY"]}) as http:
+        for (path, tool), own in product(EXPECTED_ROUTES.items(), (True, False)):
+            response = await http.get(path.format(execution_id=world.executions["guest" if own else LOCAL]))
+            code = None if tool is None else expected(EXPECTED[tool], world.permissions, own=own)
+            found[path, own], wanted[path, own] = response.status_code, HTTP_STATUS[code]
+            assert code_of(response.json()) == code
+
+    assert found == wanted
+
+
+@every_way
+async def test_a_foreign_execution_is_told_of_like_one_that_does_not_exist(world: World, way: Way) -> None:
+    foreign, missing = world.executions[way.foreigner], "exec_00000000000000000000000000000000"
+    async with entered(world.project, way) as client:
+        for name in (name for name, row in EXPECTED.items() if row.about_execution):
+            answers = [
+                (await client.call_tool(name, {"execution_id": one})).model_dump_json().replace(one, "ID")
+                for one in (foreign, missing)
+            ]
+            assert answers[0] == answers[1], name
+
+
+@every_way
+async def test_tasks_that_may_not_be_used_leave_no_trace(world: World, way: Way) -> None:
+    """Neither refusals nor hints at what was meant tell whether such a task exists, or of a file that would hold it."""
+    patterns = world.permissions.get("allowed_task_patterns")
+    async with entered(world.project, way) as client:
+
+        async def run(task_id: str) -> tuple[str | None, str]:
+            answer = await told(client, "execute_task", task_id=task_id, input={})
+            return code_of(answer), str(answer.get("error"))
+
+        if not world.permissions.get(EXECUTES, True):
+            for task_id in ("safe-add", "other-add", "no-such-task", "safe-wipe"):
+                assert (await run(task_id))[0] == "forbidden"
+        elif patterns:
+            there, missing = await run("other-add"), await run("other-odd")
+            assert there[0] == "forbidden"
+            assert there[1].replace("other-add", "X") == missing[1].replace("other-odd", "X")
+            code, message = await run("safe-other-add")
+            assert code == "unknown_task"
+            assert "'other-add'" not in message
+        else:
+            assert (await run("other-add"))[0] is None
+            assert "other-add" in (await run("other-addd"))[1]
+        if world.permissions.get(EXECUTES, True):
+            code, message = await run("safe-wipee")
+            assert code == "unknown_task"
+            assert "'safe-wipe'" not in message
+            assert (await run("safe-wipe"))[0] == "forbidden"
+
+
+async def test_answers_name_neither_calls_nor_addresses_that_would_be_refused(world: World) -> None:
+    headers = {"X-API-Key": KEYS["GUEST_KEY"]}
+    async with world.project.http(headers=headers) as http, entered(world.project, WAYS[0]) as client:
+        status = await told(client, "get_execution_status", execution_id=world.executions["guest"])
+        addresses = [status["trace_url"], status["logs_url"]]
+        assert [one is None for one in addresses] == [
+            not world.permissions.get(TRACES, True),
+            not world.permissions.get(LOGS, True),
+        ]
+        for address in filter(None, addresses):
+            assert (await http.get(address)).status_code == 200
