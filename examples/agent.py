@@ -13,6 +13,7 @@ from typing import Any, cast
 import httpx2
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.dispatcher import ProgressFnT
 from mcp_types import CallToolResult, TextContent
 
 DEFAULT_URL = "http://127.0.0.1:8090/mcp"
@@ -20,6 +21,7 @@ DEFAULT_URL = "http://127.0.0.1:8090/mcp"
 Answer = dict[str, Any]
 
 _WAIT_SECONDS = 20
+_POLL_SECONDS = 1
 _TERMINAL = ("completed", "failed", "cancelled")
 
 
@@ -38,7 +40,7 @@ class Agent:
         return (await self.run(task_id, task_input))["output"]
 
     async def run(self, task_id: str, task_input: Answer) -> Answer:
-        """Run a task and wait until it has ended, however long that takes; its progress is printed.
+        """Run a task to its end; raises where that is not what was wanted.
 
         Returns:
             What the last call said of the execution: `execution_id`, `status`, `output`, …
@@ -46,17 +48,54 @@ class Agent:
         Raises:
             TaskError: It failed or was cancelled; what it logged last is printed.
         """
+        return await self.completed(await self.follow(task_id, task_input))
+
+    async def follow(self, task_id: str, task_input: Answer, metadata: Answer | None = None) -> Answer:
+        """Run a task and wait until it has ended, however long that takes; its progress is printed as it is told.
+
+        Returns:
+            What the last call said of the execution, whatever became of it.
+        """
         print(f"\n{task_id}")
-        answer = await self.call("execute_task", task_id=task_id, input=task_input, wait_seconds=_WAIT_SECONDS)
-        execution_id = answer["execution_id"]
+        arguments: Answer = {"task_id": task_id, "input": task_input, "wait_seconds": _WAIT_SECONDS}
+        if metadata is not None:
+            arguments["metadata"] = metadata
+        answer = await self._call("execute_task", arguments, _print_progress)
+        following = {"execution_id": answer["execution_id"], "wait_seconds": _WAIT_SECONDS}
         while answer["status"] not in _TERMINAL:  # the execution goes on, whoever waits
-            answer = await self.call("get_execution_status", execution_id=execution_id, wait_seconds=_WAIT_SECONDS)
+            answer = await self._call("get_execution_status", following, _print_progress)
+        print(f"  {answer['status']}  {answer['execution_id']}")
+        return answer
+
+    async def poll(self, task_id: str, task_input: Answer) -> Answer:
+        """Run a task and ask for its status until it has ended: for clients that are told of no progress.
+
+        Returns:
+            What the last call said of the execution, whatever became of it.
+        """
+        print(f"\n{task_id}")
+        answer = await self.call("execute_task", task_id=task_id, input=task_input, wait_seconds=0)
+        execution_id = answer["execution_id"]
+        while answer["status"] not in _TERMINAL:
+            # Ratchet waits this long with its answer, so it is the pause between two questions, and ends early with
+            # the execution.
+            answer = await self.call("get_execution_status", execution_id=execution_id, wait_seconds=_POLL_SECONDS)
+            if answer["status"] == "running" and answer["progress"] is not None:
+                print(f"  running: {answer['progress']['percent']} %")
         print(f"  {answer['status']}  {execution_id}")
+        return answer
+
+    async def completed(self, answer: Answer) -> Answer:
+        """The answer, where its execution completed.
+
+        Raises:
+            TaskError: It failed or was cancelled; what it logged last is printed.
+        """
         if answer["status"] != "completed":
-            logs = await self.call("get_execution_logs", execution_id=execution_id, limit=10)
+            logs = await self.call("get_execution_logs", execution_id=answer["execution_id"], limit=10)
             for record in logs["logs"]:
                 print(f"  {record['level']:>5}  {record['message']}")
-            raise TaskError(f"{task_id} {answer['status']}: {answer.get('error')}")
+            raise TaskError(f"{answer['task_id']} {answer['status']}: {answer.get('error')}")
         return answer
 
     async def call(self, tool: str, **arguments: Any) -> Answer:
@@ -65,7 +104,10 @@ class Agent:
         Raises:
             TaskError: It refused; the message is what a model would read.
         """
-        result = await self._client.call_tool(f"ratchet_{tool}", arguments, progress_callback=_print_progress)
+        return await self._call(tool, arguments, None)
+
+    async def _call(self, tool: str, arguments: Answer, progress: ProgressFnT | None) -> Answer:
+        result = await self._client.call_tool(f"ratchet_{tool}", arguments, progress_callback=progress)
         answer = cast("Answer | None", result.structured_content)
         if answer is None or (result.is_error and "execution_id" not in answer):
             raise TaskError(_text(result))

@@ -146,6 +146,35 @@ def test_a_report_goes_nowhere_but_into_a_pdf_file(tmp_path: Path) -> None:
         run_task(task("generate_report"), {"data": summary, "save_as": str(tmp_path / ".bashrc")})
 
 
+def test_measurements_are_summarised_by_station() -> None:
+    ctx = RecordingContext()
+    found = run_task(task("data_processor"), {"file": "large_dataset.csv"}, context=ctx)
+    assert found["rows"] == 4000
+    assert [one["station"] for one in found["stations"]] == ["harbour", "hilltop", "old-town", "riverside"]
+    assert all(one["lowest"] < one["mean"] < one["highest"] for one in found["stations"])
+    assert sum(one["missing"] for one in found["stations"]) == 29
+    assert [span.name for span in ctx.spans] == ["find", "read", "group", "summarise"]
+    assert ctx.progress_updates[-1].current == 4000
+
+
+def test_one_station_can_be_chosen() -> None:
+    found = run_task(task("data_processor"), {"file": "large_dataset.csv", "station": "hilltop"})
+    assert [one["station"] for one in found["stations"]] == ["hilltop"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"file": "large-dataset.csv"}, r"did you mean 'large_dataset\.csv'"),
+        ({"file": "large_dataset.csv", "station": "oldtown"}, r"there are 'harbour', 'hilltop', 'old-town'"),
+        ({"file": "airports.csv"}, "its columns are iata"),
+    ],
+)
+def test_what_is_wrong_with_the_measurements_asked_for_is_said(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        run_task(task("data_processor"), given)
+
+
 def test_hello_greets() -> None:
     assert task("hello")("Ada") == "Hello, Ada!"
 

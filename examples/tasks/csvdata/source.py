@@ -1,7 +1,8 @@
 """Finding a CSV file and reading it row by row.
 
-A file is a path, or the name of a data set that the `vega_datasets` package ships (`seattle-weather.csv`,
-`airports.csv`, …). The package itself is not imported: that would import pandas, which nothing here needs.
+A file is a path, or the name of a data set: `large_dataset.csv`, which lies beside the tasks, or one that the
+`vega_datasets` package ships (`seattle-weather.csv`, `airports.csv`, …). The package itself is not imported: that would
+import pandas, which nothing here needs.
 """
 
 import csv
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 Record = tuple[int, list[str]]
+
+_OWN = Path(__file__).parents[2] / "data"
 
 
 class SourceError(ValueError):
@@ -37,11 +40,10 @@ def find_file(file: str) -> Path:
 
 
 def shipped_files() -> dict[str, Path]:
-    """The CSV files inside the installed `vega_datasets` package, by name; none where it is not installed."""
+    """The data sets by name: those beside the tasks, and those of `vega_datasets` where it is installed."""
     spec = importlib.util.find_spec("vega_datasets")
-    if spec is None or spec.origin is None:
-        return {}
-    return {path.name: path for path in sorted(Path(spec.origin).parent.glob("_data/*.csv"))}
+    folders = [_OWN] if spec is None or spec.origin is None else [_OWN, Path(spec.origin).parent / "_data"]
+    return {path.name: path for folder in folders for path in sorted(folder.glob("*.csv"))}
 
 
 def read_records(path: Path) -> Iterator[Record]:
