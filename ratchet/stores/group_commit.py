@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import structlog
+
 from ratchet.errors import StoreError
 from ratchet.stores.connection import Connection
 from ratchet.stores.failures import store_error
+
+log = structlog.stdlib.get_logger("stores")
 
 SqlValue = str | int | float | bytes | None
 Row = Sequence[SqlValue]
@@ -149,7 +153,10 @@ class GroupCommit:
             await self._wake.wait()
             self._wake.clear()
             while self._pending:
-                await self._commit(self._take())
+                try:
+                    await self._commit(self._take())
+                except Exception:  # every caller of the batch has its error; those who come next must be served
+                    log.exception("a commit broke", store=self._path.name)
             if self._closing:
                 return
 
