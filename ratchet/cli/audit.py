@@ -29,7 +29,7 @@ def audit(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List what clients called and what was refused to them, newest first."""
+    """List who called what, and what was refused, newest first."""
     here = scope(ctx, config, data_dir, as_json=as_json)
     wanted = ReadAudit(since_ns=arguments.since(since), named=client, refused=refused, limit=limit)
     found = asyncio.run(_read(here, wanted))

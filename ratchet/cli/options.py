@@ -26,7 +26,7 @@ ExecutionArgument = Annotated[
     str,
     typer.Argument(
         metavar="ID",
-        help="Execution id, the beginning of one, or `last` for the newest execution.",
+        help="Execution id, the beginning or end of one, or `last` for the newest execution.",
         autocompletion=complete_execution,
     ),
 ]

@@ -89,7 +89,7 @@ def test_a_wait_that_is_over_leaves_the_execution_running(cli: CommandLine) -> N
     assert (ran.code, ran.out) == (124, "")
     assert "the execution goes on" in ran.err
     execution_id = cli.run("executions", "--status", "running", "--json").json["executions"][0]["execution_id"]
-    cancelled = cli.run("cancel", execution_id[:8], "--reason", "enough", "--json").json
+    cancelled = cli.run("cancel", execution_id[-8:], "--reason", "enough", "--json").json
     assert (cancelled["status"], cancelled["cancel_requested"]) == ("cancelled", "enough")
     assert "had ended before: cancelled" in cli.run("cancel", execution_id).out
 
@@ -140,9 +140,9 @@ def test_executions_are_filtered_and_never_cut(cli: CommandLine) -> None:
     assert cli.run("executions", "--since", "2100-01-01").out == "no executions\n"
 
 
-def test_an_execution_is_shown_by_the_beginning_of_its_id_or_last(cli: CommandLine) -> None:
+def test_an_execution_is_shown_by_the_end_of_its_id_or_last(cli: CommandLine) -> None:
     execution_id = cli.run("run", "fail", "--json").json["execution_id"]
-    lines = cli.run("show", execution_id[:9]).out.splitlines()
+    lines = cli.run("show", execution_id[-9:]).out.splitlines()
     assert lines[0].startswith(f"fail  {execution_id}  failed")
     assert lines[2] == "RuntimeError: the order has no total"
     assert cli.run("show", "last").out.splitlines()[0].startswith(f"fail  {execution_id}")

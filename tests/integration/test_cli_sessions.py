@@ -36,7 +36,7 @@ def test_no_color_takes_the_colours(cli: CommandLine) -> None:
     assert not any(f"\x1b[{code}m" in bare.raw for code in (31, 32, 33, 36))
 
 
-@pytest.mark.parametrize(("columns", "fits"), [(40, False), (80, True), (200, True)])
+@pytest.mark.parametrize(("columns", "fits"), [(40, False), (100, True), (200, True)])
 def test_tables_fit_the_terminal_where_they_can_and_keep_ids_whole(cli: CommandLine, columns: int, fits: bool) -> None:
     execution_id = cli.run("run", "fail", "--json").json["execution_id"]
     session = cli.terminal("executions", "--limit", "3", columns=columns)
