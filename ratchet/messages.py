@@ -74,6 +74,7 @@ class ListExecutions(OnBehalf):
     until_ns: int | None = None
     status: list[Status] | None = None
     task_id: str | None = None
+    rerun_of: str | None = None  # those whose metadata names this execution as `original_execution`
     limit: int = 50
     cursor: str | None = None
     sort: Literal["newest", "oldest"] = "newest"

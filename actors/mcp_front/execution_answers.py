@@ -26,13 +26,16 @@ def ran(execution: Execution, wording: Wording) -> Answer:
     return _answer(execution, structured, [_headline(execution), *parts, _next(structured)])
 
 
-def status(execution: Execution, wording: Wording, *, output_offset: int = 0) -> Answer:
+def status(
+    execution: Execution, wording: Wording, *, output_offset: int = 0, reruns: Sequence[Execution] = ()
+) -> Answer:
     """The answer of `get_execution_status`.
 
     Args:
         execution: The execution.
         wording: The front's.
         output_offset: Where in the JSON text of the output the text shown begins.
+        reruns: Executions whose metadata names this one as their original, newest first.
     """
     structured, parts = _outcome(execution, wording, output_offset=output_offset)
     structured |= {
@@ -50,6 +53,8 @@ def status(execution: Execution, wording: Wording, *, output_offset: int = 0) ->
             structured[name] = value
     if execution.metadata:
         structured["metadata"] = execution.metadata
+    if reruns:
+        structured["reruns"] = [{"execution_id": one.execution_id, "status": one.status.value} for one in reruns]
     given = compact(execution.input)
     if wire_bytes(given) <= _INPUT_BYTES_MAX:
         structured["input"] = execution.input
@@ -62,6 +67,8 @@ def status(execution: Execution, wording: Wording, *, output_offset: int = 0) ->
         _times(structured),
         f"Waiting: {execution.waiting_for}" if execution.waiting_for else None,
         f"Cancel requested: {execution.cancel_requested}" if execution.cancel_requested is not None else None,
+        f"Metadata: {clip(compact(execution.metadata), _INPUT_TEXT_CHARACTERS_MAX)}" if execution.metadata else None,
+        f"Run again as {', '.join(f'{one.execution_id} ({one.status})' for one in reruns)}" if reruns else None,
         f"Attempts: {len(execution.attempts)}" if len(execution.attempts) > 1 else None,
         _next(structured),
     ]

@@ -43,6 +43,7 @@ _LOOK_SECONDS = 3.0
 _CANCEL_WAIT_SECONDS = 15.0
 _CANCEL_RETRIES_SECONDS = (0.05, 0.2, 0.5, 1.0)
 _SHRINK_MAX = 3
+_RERUNS_MAX = 5
 
 RequestT = TypeVar("RequestT", bound=Model)
 
@@ -79,7 +80,12 @@ async def get_execution_status(call: ToolCall) -> Answer:
     execution_id, wait_seconds = call.arguments["execution_id"], _wait_seconds(call)
     request = GetExecution(client=call.caller.client, execution_id=execution_id, wait_seconds=wait_seconds)
     execution = await _waited(call, GET_EXECUTION, request, wait_seconds, execution_id)
-    return execution_answers.status(execution, call.wording, output_offset=call.arguments["output_offset"])
+    return execution_answers.status(
+        execution,
+        call.wording,
+        output_offset=call.arguments["output_offset"],
+        reruns=await _reruns(call, execution),
+    )
 
 
 async def cancel_execution(call: ToolCall) -> Answer:
@@ -134,6 +140,14 @@ async def cancel_for_client(front: Front, client: Client, execution_id: str) -> 
             return
         else:
             return
+
+
+async def _reruns(call: ToolCall, execution: Execution) -> list[Execution]:
+    """The newest executions that were run again because of one that did not complete; the caller's own."""
+    if not execution.status.terminal or execution.status is Status.COMPLETED:
+        return []
+    request = ListExecutions(client=call.caller.client, rerun_of=execution.execution_id, limit=_RERUNS_MAX)
+    return (await rpc.call(call.front.link, LIST_EXECUTIONS, request, timeout_seconds=_ANSWER_SECONDS)).executions
 
 
 def _moment(call: ToolCall, field: str) -> int | None:

@@ -126,6 +126,9 @@ STATUS: dict[str, JsonObject] = {
     "source": {"type": "object", "description": "Who asked for it: kind, client, session_id, client_info."},
     "attempts": {"type": "array", "items": {"type": "object"}},
     "metadata": {"type": "object"},
+    "reruns": listed(
+        {"type": "object"}, "Executions that name this one as original_execution: execution_id, status; newest first."
+    ),
     "waiting_for": text("Why it does not run yet."),
     "cancel_requested": text("The reason given with the cancel request."),
     "idempotency_key": {"type": "string"},

@@ -67,12 +67,15 @@ def progress_text(current: float, total: float | None, message: str | None) -> s
     return f"{share} {one_line(message)}" if message else share
 
 
-def execution_details(execution: Execution, *, now_ns: int) -> list[Block]:
-    """One execution: its status, then the cause, then everything else."""
+def execution_details(execution: Execution, *, now_ns: int, reruns: Sequence[Execution] = ()) -> list[Block]:
+    """One execution: its status, then the cause, then everything else, and as what it was run again."""
     blocks: list[Block] = [_headline(execution, now_ns)]
     if execution.failure is not None:
         blocks += [line(), *failure_blocks(execution.failure)]
     blocks += [line(), *_facts(execution, now_ns)]
+    if reruns:
+        again = ", ".join(f"{one.execution_id} ({one.status})" for one in reruns)
+        blocks.append(line(Piece(f"{'run again':<12}", "dim"), again))
     if execution.attempts:
         blocks += [line(), heading("attempts"), *(_attempt(one, execution, now_ns) for one in execution.attempts)]
     blocks += [line(), heading("input"), Json(execution.input)]

@@ -16,6 +16,7 @@ from ratchet.messages import CANCEL_EXECUTION, LIST_EXECUTIONS, CancelExecution,
 from ratchet.models import Execution, Status
 
 _PAGE = 500
+_RERUNS_MAX = 5
 _CANCEL_SECONDS = 10.0
 
 
@@ -50,11 +51,11 @@ def show(
 ) -> None:
     """Show one execution, the cause of a failure first."""
     here = scope(ctx, config, data_dir, as_json=as_json)
-    found = asyncio.run(_find(here, execution))
+    found, reruns = asyncio.run(_find(here, execution))
     if here.as_json:
         here.terminal.show_json(found.model_dump(mode="json"))
     else:
-        here.terminal.show(execution_details(found, now_ns=time.time_ns()))
+        here.terminal.show(execution_details(found, now_ns=time.time_ns(), reruns=reruns))
 
 
 def cancel(
@@ -97,9 +98,11 @@ async def _list(here: Scope, wanted: ListExecutions) -> list[Execution]:
     return found
 
 
-async def _find(here: Scope, given: str) -> Execution:
+async def _find(here: Scope, given: str) -> tuple[Execution, list[Execution]]:
     async with connect(here.project) as client:
-        return await find_execution(client, given)
+        found = await find_execution(client, given)
+        reruns = await client.call(LIST_EXECUTIONS, ListExecutions(rerun_of=found.execution_id, limit=_RERUNS_MAX))
+        return found, reruns.executions
 
 
 async def _cancel(here: Scope, given: str, reason: str) -> tuple[Execution, Execution]:

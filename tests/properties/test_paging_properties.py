@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ratchet.messages import AppendLogs, ListExecutions, ReadLogs
 from ratchet.models import LEVELS, Execution, LogRecord, Source, Status
+from ratchet.policy.client import Client
 from ratchet.stores.database import Database
 from ratchet.stores.executions import ExecutionStore
 from ratchet.stores.logs import LogStore
@@ -27,19 +28,35 @@ def with_database(store: str, use: Use) -> None:
     asyncio.run(run())
 
 
-def execution(created_ns: int, status: Status, task_id: str) -> Execution:
-    source = Source(kind="cli")
+def execution(created_ns: int, status: Status, task_id: str, client: str, original: str | None) -> Execution:
     return Execution(
-        execution_id="?", task_id=task_id, version="v", status=status, input={}, source=source, created_ns=created_ns
+        execution_id="?",
+        task_id=task_id,
+        version="v",
+        status=status,
+        input={},
+        metadata={} if original is None else {"original_execution": original},
+        source=Source(kind="mcp", client=client),
+        created_ns=created_ns,
     )
 
 
 # Few moments, so that many coincide.
 EXECUTIONS = st.lists(
-    st.builds(execution, st.integers(0, 5), st.sampled_from(Status), st.sampled_from(["a", "b"])), max_size=25
+    st.builds(
+        execution,
+        st.integers(0, 5),
+        st.sampled_from(Status),
+        st.sampled_from(["a", "b"]),
+        st.sampled_from(["alice", "bob"]),
+        st.sampled_from([None, "e0", "e1"]),
+    ),
+    max_size=25,
 )
 REQUESTS = st.builds(
     ListExecutions,
+    client=st.none() | st.sampled_from([Client(name="alice"), Client(name="bob"), Client(name="eve")]),
+    rerun_of=st.none() | st.sampled_from(["e0", "e1"]),
     since_ns=st.none() | st.integers(0, 6),
     until_ns=st.none() | st.integers(0, 6),
     status=st.none() | st.lists(st.sampled_from(Status), max_size=3),
@@ -57,6 +74,8 @@ def expected_list(executions: list[Execution], request: ListExecutions) -> list[
         and (request.until_ns is None or one.created_ns < request.until_ns)
         and (not request.status or one.status in request.status)
         and (request.task_id is None or one.task_id == request.task_id)
+        and (request.client is None or one.source.client == request.client.name)
+        and (request.rerun_of is None or one.metadata.get("original_execution") == request.rerun_of)
     ]
     fitting.sort(key=lambda one: (one.created_ns, one.execution_id), reverse=request.sort == "newest")
     return [one.execution_id for one in fitting]

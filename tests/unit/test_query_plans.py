@@ -86,6 +86,7 @@ async def test_every_query_for_executions_uses_an_index(tmp_path: Path, statemen
             for cursor, client in product((None, "WyJuZXdlc3QiLDEsImUiXQ"), (None, Client(name="c"))):
                 wanted = {"status": status, "task_id": task, "since_ns": since, "cursor": cursor, "client": client}
                 await store.list(ListExecutions.model_validate(wanted))
+                await store.list(ListExecutions.model_validate({**wanted, "rerun_of": "e"}))
 
     found = queries(statements, "executions", "attempts")
     assert len(found) > 20
