@@ -104,11 +104,15 @@ class Interruptions:
                 self.check()
 
     def _look_for_cancel(self) -> bool:
-        """Take the cancel requests that have arrived. Returns whether the first one for this run is among them."""
+        """Take the cancel requests that have arrived. Returns whether the first one for this run is among them.
+
+        Shielded: a signal in the middle of it would read what this is about to read, and leave it waiting for ever.
+        """
         before = self.cancel_reason
-        for body in self._inbox.cancels():
-            if body.get("execution_id") in (None, self.armed) and self.cancel_reason is None:
-                self.cancel_reason = str(body.get("reason") or "")
+        with self:
+            for body in self._inbox.cancels():
+                if body.get("execution_id") in (None, self.armed) and self.cancel_reason is None:
+                    self.cancel_reason = str(body.get("reason") or "")
         return before is None and self.cancel_reason is not None
 
     def _on_cpu_time_up(self, _number: int, _frame: FrameType | None) -> None:
