@@ -8,10 +8,13 @@ from typing import Any
 
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.context import ServerRequestContext
-from mcp_types import Implementation
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_REQUEST, Implementation
 from starlette.requests import Request
 
+from actors.mcp_front.front import Front
 from actors.mcp_front.waits import WaitKey
+from ratchet.errors import ForbiddenError
 from ratchet.models import JsonObject, Source
 from ratchet.policy.client import Client
 from ratchet.policy.profiles import Profiles
@@ -37,20 +40,15 @@ class Caller:
     wait_key: WaitKey | None = None
 
 
-def caller_of(context: Context, *, connection: str, profiles: Profiles) -> Caller:
-    """The caller of a request.
-
-    Args:
-        context: The request.
-        connection: Names the connection where the transport has only one (stdio).
-        profiles: Who may come in here.
+def caller_in(front: Front, context: Context) -> Caller:
+    """The caller of a request to this front.
 
     Raises:
-        ForbiddenError: This is nobody who may.
+        MCPError: This is nobody who may come in.
     """
-    client = client_of(profiles)
+    client = client_in(front)
     request = context.request
-    session = request.headers.get(_SESSION_HEADER) if isinstance(request, Request) else connection
+    session = request.headers.get(_SESSION_HEADER) if isinstance(request, Request) else front.connection
     said = context.session.client_params
     source = Source(
         kind="mcp",
@@ -58,7 +56,19 @@ def caller_of(context: Context, *, connection: str, profiles: Profiles) -> Calle
         session_id=session,
         client_info=None if said is None else _described(said.client_info),
     )
-    return Caller(client, source, wait_key_of(context, context.request_id, connection=connection))
+    return Caller(client, source, wait_key_of(context, context.request_id, connection=front.connection))
+
+
+def client_in(front: Front) -> Client:
+    """The client that a request to this front comes from.
+
+    Raises:
+        MCPError: There is no such client.
+    """
+    try:
+        return client_of(front.profiles)
+    except ForbiddenError as error:
+        raise MCPError(code=INVALID_REQUEST, message=error.message) from None
 
 
 def wait_key_of(context: Context, request_id: str | int | None, *, connection: str) -> WaitKey | None:

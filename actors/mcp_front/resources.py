@@ -10,10 +10,11 @@ from types import MappingProxyType
 from typing import Any
 
 import mcp_types as t
+from mcp.server import Server
 from mcp.shared.exceptions import MCPError
 
 from actors.mcp_front.answers import Answer
-from actors.mcp_front.caller import Caller
+from actors.mcp_front.caller import Caller, Context, caller_in
 from actors.mcp_front.failures import REFUSED_CATEGORIES
 from actors.mcp_front.front import Front
 from actors.mcp_front.gate import Asked, answer, wording_for
@@ -44,6 +45,23 @@ _VIEWS = MappingProxyType(
         "/output": _View("What an execution returned", "get_execution_status"),
     }
 )
+
+
+def register(server: Server[object], front: Front) -> None:
+    """Have the server offer the resources."""
+
+    async def list_resources(context: Context, _params: t.PaginatedRequestParams) -> t.ListResourcesResult:
+        return t.ListResourcesResult(resources=await listed(front, caller_in(front, context)))
+
+    async def list_templates(context: Context, _params: t.PaginatedRequestParams) -> t.ListResourceTemplatesResult:
+        return t.ListResourceTemplatesResult(resource_templates=templates(front, caller_in(front, context)))
+
+    async def read_resource(context: Context, params: t.ReadResourceRequestParams) -> t.ReadResourceResult:
+        return t.ReadResourceResult(contents=[await read(front, caller_in(front, context), params.uri)])
+
+    server.add_request_handler("resources/list", t.PaginatedRequestParams, list_resources)
+    server.add_request_handler("resources/templates/list", t.PaginatedRequestParams, list_templates)
+    server.add_request_handler("resources/read", t.ReadResourceRequestParams, read_resource)
 
 
 def templates(front: Front, caller: Caller) -> list[t.ResourceTemplate]:
