@@ -13,19 +13,16 @@ import mcp_types as t
 from mcp.server import Server
 from mcp.shared.exceptions import MCPError
 
-from actors.mcp_front.answers import Answer
+from actors.mcp_front import reading
 from actors.mcp_front.caller import Caller, Context, caller_in
-from actors.mcp_front.failures import REFUSED_CATEGORIES
 from actors.mcp_front.front import Front
-from actors.mcp_front.gate import Asked, answer, wording_for
-from actors.mcp_front.tools import TOOLS
+from actors.mcp_front.gate import wording_for
 from ratchet.models import JsonObject
 
 _JSON = "application/json"
 _EXECUTIONS = "ratchet://executions/"
 _TASKS = "ratchet://tasks/"
 _LISTED_MAX = 20
-_PAGES_MAX = 50
 _SAID_CHARACTERS_MAX = 200
 
 
@@ -85,8 +82,8 @@ def templates(front: Front, caller: Caller) -> list[t.ResourceTemplate]:
 
 async def listed(front: Front, caller: Caller) -> list[t.Resource]:
     """The first tasks and the newest executions."""
-    tasks = await _asked(front, caller, "list_available_tasks", {})
-    executions = await _asked(front, caller, "list_executions", {"limit": _LISTED_MAX})
+    tasks = await reading.read(front, caller, "list_available_tasks", {})
+    executions = await reading.read(front, caller, "list_executions", {"limit": _LISTED_MAX})
     return [*_tasks(tasks), *_executions(executions)]
 
 
@@ -127,22 +124,15 @@ async def _value(front: Front, caller: Caller, uri: str) -> Any:
     view = _VIEWS.get(slash + rest)
     if not uri.startswith(_EXECUTIONS) or view is None or not execution_id:
         raise _unknown(uri)
-    found = await _asked(front, caller, view.tool, {"execution_id": execution_id})
+    found = await reading.read(front, caller, view.tool, {"execution_id": execution_id})
     return found if slash + rest != "/output" else _output(found, front, caller)
 
 
 async def _task(front: Front, caller: Caller, uri: str) -> JsonObject:
-    task_id = uri.removeprefix(_TASKS)
-    arguments: JsonObject = {"filter": task_id, "include_schemas": True}
-    for _ in range(_PAGES_MAX):
-        found = await _asked(front, caller, "list_available_tasks", arguments)
-        for row in found["tasks"]:
-            if row["task_id"] == task_id:
-                return row
-        if found["next_cursor"] is None:
-            break
-        arguments["cursor"] = found["next_cursor"]
-    raise _unknown(uri)
+    found = await reading.task_row(front, caller, uri.removeprefix(_TASKS))
+    if found is None:
+        raise _unknown(uri)
+    return found
 
 
 def _output(found: JsonObject, front: Front, caller: Caller) -> Any:
@@ -153,15 +143,6 @@ def _output(found: JsonObject, front: Front, caller: Caller) -> Any:
         )
         raise MCPError(code=t.INVALID_PARAMS, message=f"This output is too large for one answer: call {again}.")
     return found.get("output")
-
-
-async def _asked(front: Front, caller: Caller, tool: str, arguments: JsonObject) -> JsonObject:
-    found: Answer = await answer(front, Asked(TOOLS[tool], arguments, caller))
-    error = found.structured.get("error")
-    if error is not None and error["category"] in REFUSED_CATEGORIES:
-        code = t.INVALID_PARAMS if error["category"] == "request" else t.INTERNAL_ERROR
-        raise MCPError(code=code, message=error["message"])
-    return found.structured
 
 
 def _unknown(uri: str) -> MCPError:
