@@ -75,6 +75,7 @@ class ListExecutions(OnBehalf):
     status: list[Status] | None = None
     task_id: str | None = None
     rerun_of: str | None = None  # those whose metadata names this execution as `original_execution`
+    id_part: str | None = None  # those whose id begins (with or without `exec_`) or ends so, among the newest 10,000
     limit: int = 50
     cursor: str | None = None
     sort: Literal["newest", "oldest"] = "newest"
@@ -109,6 +110,25 @@ class Catalogue(Model):
 
     tasks: list[Task]
     broken: list[BrokenFile]
+
+
+class ListTools(OnBehalf):
+    """The tasks that are tools for the client, unless they are what the caller knows under `known`."""
+
+    known: str | None = None
+
+
+class ExposedTools(Model):
+    """Tasks by the names of their tools; None: the revision is the one that the caller knows."""
+
+    revision: str
+    tools: dict[str, Task] | None = None
+
+
+class ToolsChanged(Model):
+    """The tasks that are tools, or what is said of them, became different. Served by every front."""
+
+    revision: str
 
 
 # --- attempts: runner <-> worker -----------------------------------------------------------------------------------
@@ -223,13 +243,17 @@ class AppendLogs(Model):
 
 
 class ReadLogs(Model):
-    """Oldest first. `after` is the cursor of an earlier answer; `wait_seconds` waits for a record after it."""
+    """Oldest first. `after` is the cursor of an earlier answer; `wait_seconds` waits for a record after it.
+
+    `before` leaves out the record at this position (attempt.sequence) and what follows it.
+    """
 
     execution_id: str
     level: Level | None = None  # this level and above
     search: str | None = None  # case-insensitive substring of the message
     limit: int = 100
     after: str | None = None
+    before: str | None = None
     tail: bool = False  # the newest `limit` records instead of the oldest
     wait_seconds: float = 0
 
@@ -238,6 +262,11 @@ class StoredLogRecord(LogRecord):
     """A log record with the attempt it belongs to."""
 
     attempt: int
+
+    @property
+    def position(self) -> str:
+        """Its place in the log, as cursors give it."""
+        return f"{self.attempt}.{self.sequence}"
 
 
 class LogPage(Model):
@@ -356,6 +385,8 @@ GET_EXECUTION = Procedure("executions.get", "task-runner", GetExecution, Executi
 LIST_EXECUTIONS = Procedure("executions.list", "task-runner", ListExecutions, ExecutionPage)
 CANCEL_EXECUTION = Procedure("executions.cancel", "task-runner", CancelExecution, Execution)
 LIST_TASKS = Procedure("tasks.list", "task-runner", ListTasks, Catalogue)
+LIST_TOOLS = Procedure("tasks.tools", "task-runner", ListTools, ExposedTools)
+TOOLS_CHANGED = Procedure("tasks.changed", "mcp-front", ToolsChanged, Empty, event=True)
 ADMIT = Procedure("policy.admit", "task-runner", Admit, Admission)
 APPEND_AUDIT = Procedure("audit.append", "task-runner", AppendAudit, Empty)
 READ_AUDIT = Procedure("audit.read", "task-runner", ReadAudit, AuditPage)

@@ -67,11 +67,12 @@ class LogStore:
             raise RequestError(f"limit is {request.limit}: give 1 to {LIMIT_MAX}")
         deadline = asyncio.get_running_loop().time() + min(request.wait_seconds, WAIT_SECONDS_MAX)
         after = None if request.after is None else _position(request.after)
+        before = None if request.before is None else _position(request.before)
         await self._writing.settled(request.execution_id)
         with self._arrivals.subscribe(request.execution_id) as arrived:
             while True:
                 arrived.clear()
-                page = await self._page(request, after)
+                page = await self._page(request, after, before)
                 if page.records or not await self._arrivals.wait(arrived, deadline):
                     return page
                 after = None if page.next_cursor is None else _position(page.next_cursor)
@@ -84,18 +85,20 @@ class LogStore:
         """Answer every reader that waits, with what there is; from now on nobody waits."""
         self._arrivals.close()
 
-    async def _page(self, request: ReadLogs, after: Position | None) -> LogPage:
+    async def _page(self, request: ReadLogs, after: Position | None, before: Position | None) -> LogPage:
         def work(connection: sqlite3.Connection) -> LogPage:
-            return _read(connection, request, after)
+            return _read(connection, request, after, before)
 
         return await self._database.read(work)
 
 
-def _read(connection: sqlite3.Connection, request: ReadLogs, after: Position | None) -> LogPage:
+def _read(
+    connection: sqlite3.Connection, request: ReadLogs, after: Position | None, before: Position | None
+) -> LogPage:
     found = dict(connection.execute(_COUNTS, (request.execution_id,)).fetchall())
     counts = {level: found.get(severity, 0) for severity, level in enumerate(LEVELS)}
     last: Position | None = connection.execute(_LAST, (request.execution_id,)).fetchone()
-    sql, parameters = _query(request, after)
+    sql, parameters = _query(request, after, before)
     rows, more = take(connection.execute(sql, parameters), min(request.limit, LIMIT_MAX))
     records = [_record(row) for row in rows]
     if request.tail:
@@ -106,7 +109,7 @@ def _read(connection: sqlite3.Connection, request: ReadLogs, after: Position | N
     return LogPage(records=records, counts=counts, next_cursor=end and f"{end[0]}.{end[1]}", more=more)
 
 
-def _query(request: ReadLogs, after: Position | None) -> tuple[str, list[SqlValue]]:
+def _query(request: ReadLogs, after: Position | None, before: Position | None) -> tuple[str, list[SqlValue]]:
     severity = LEVELS.index(request.level) if request.level else 0
     where, parameters = ["execution_id = ?"], list[SqlValue]([request.execution_id])
     if severity >= _SEVERE:
@@ -116,6 +119,9 @@ def _query(request: ReadLogs, after: Position | None) -> tuple[str, list[SqlValu
     if after is not None:
         where.append("(attempt, sequence) > (?, ?)")
         parameters += after
+    if before is not None:
+        where.append("(attempt, sequence) < (?, ?)")
+        parameters += before
     if request.search:
         sql, needle = _containing(request.search)
         where.append(sql)

@@ -6,6 +6,7 @@ branch a status, and only their heads are merged.
 
 import base64
 import json
+import re
 from contextlib import suppress
 
 from ratchet.errors import RequestError
@@ -14,6 +15,7 @@ from ratchet.models import Execution, Status
 from ratchet.stores.group_commit import SqlValue
 
 LIMIT_MAX = 500
+SEARCHED_MAX = 10_000  # executions of a branch whose ids are looked at: no index knows the ends of ids
 # As the index has it, letter by letter.
 _ORIGINAL = "json_extract(metadata, '$.original_execution')"
 _INTEGER_MAX = 2**63 - 1  # SQLite's; no time lies beyond
@@ -53,16 +55,28 @@ def page_query(request: ListExecutions, columns: str) -> tuple[str, list[SqlValu
     direction, beyond = ("DESC", "<") if request.sort == "newest" else ("ASC", ">")
     order = f"ORDER BY created_ns {direction}, execution_id {direction}"
     range_sql, range_parameters = _range(request, beyond)
+    part_sql, part_parameters = _id_part(request)
+    searched = limit + 1 if request.id_part is None else SEARCHED_MAX
     branches: list[str] = []
     parameters: list[SqlValue] = []
     for fixed in _fixed(request):
         where = " AND ".join([*(f"{column} = ?" for column, _ in fixed), *range_sql]) or "1"
-        branch = f"SELECT created_ns, execution_id FROM executions WHERE {where} {order} LIMIT {limit + 1}"  # noqa: S608
+        branch = f"SELECT created_ns, execution_id FROM executions WHERE {where} {order} LIMIT {searched}"  # noqa: S608
         branches.append(f"SELECT * FROM ({branch})")  # noqa: S608 - values are bound; the rest is from this file
         parameters += [*(value for _, value in fixed), *range_parameters]
-    page = f"SELECT execution_id FROM ({' UNION ALL '.join(branches)}) {order} LIMIT {limit + 1}"  # noqa: S608
+    found = f"({' UNION ALL '.join(branches)}){part_sql}"
+    page = f"SELECT execution_id FROM {found} {order} LIMIT {limit + 1}"  # noqa: S608
     query = f"SELECT {columns} FROM executions WHERE execution_id IN ({page}) {order}"  # noqa: S608
-    return query, parameters, limit
+    return query, [*parameters, *part_parameters], limit
+
+
+def _id_part(request: ListExecutions) -> tuple[str, list[SqlValue]]:
+    """A condition on the ids of a page, where only a part of them is known."""
+    if request.id_part is None:
+        return "", []
+    part = re.sub(r"([\\%_])", r"\\\1", request.id_part)
+    like = r"execution_id LIKE ? ESCAPE '\'"
+    return f" WHERE {like} OR {like} OR {like}", [f"{part}%", rf"exec\_{part}%", f"%{part}"]
 
 
 def _range(request: ListExecutions, beyond: str) -> tuple[list[str], list[SqlValue]]:

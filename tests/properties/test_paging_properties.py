@@ -57,6 +57,7 @@ REQUESTS = st.builds(
     ListExecutions,
     client=st.none() | st.sampled_from([Client(name="alice"), Client(name="bob"), Client(name="eve")]),
     rerun_of=st.none() | st.sampled_from(["e0", "e1"]),
+    id_part=st.none() | st.sampled_from(["e", "exec_", "EXEC_1", "1", "_", "%"]),
     since_ns=st.none() | st.integers(0, 6),
     until_ns=st.none() | st.integers(0, 6),
     status=st.none() | st.lists(st.sampled_from(Status), max_size=3),
@@ -76,15 +77,21 @@ def expected_list(executions: list[Execution], request: ListExecutions) -> list[
         and (request.task_id is None or one.task_id == request.task_id)
         and (request.client is None or one.source.client == request.client.name)
         and (request.rerun_of is None or one.metadata.get("original_execution") == request.rerun_of)
+        and (request.id_part is None or _has(one.execution_id, request.id_part.lower()))
     ]
     fitting.sort(key=lambda one: (one.created_ns, one.execution_id), reverse=request.sort == "newest")
     return [one.execution_id for one in fitting]
 
 
+def _has(execution_id: str, part: str) -> bool:
+    return execution_id.startswith((part, f"exec_{part}")) or execution_id.endswith(part)
+
+
 @settings(max_examples=60, deadline=None)
 @given(EXECUTIONS, st.lists(REQUESTS, min_size=1, max_size=5))
 def test_pages_of_executions_put_together_are_the_whole_list(drawn: list[Execution], requests: list[ListExecutions]):
-    executions = [one.model_copy(update={"execution_id": f"e{index}"}) for index, one in enumerate(drawn)]
+    ids = [f"{'exec_' if index % 2 else 'e'}{index}" for index in range(len(drawn))]
+    executions = [one.model_copy(update={"execution_id": name}) for name, one in zip(ids, drawn, strict=True)]
 
     async def use(database: Database) -> None:
         store = ExecutionStore(database)
@@ -113,6 +120,7 @@ READS = st.builds(
     execution_id=st.just("e1"),
     level=st.none() | st.sampled_from(LEVELS),
     search=st.none() | st.sampled_from(["b", "É", "%"]),
+    before=st.none() | st.sampled_from(["1.6", "2.0", "4.0"]),
     limit=st.integers(1, 5),
 )
 
@@ -136,12 +144,16 @@ def test_pages_of_a_log_put_together_are_the_whole_log(
                 page = await store.read(request.model_copy(update={"after": page.next_cursor}))
                 assert page.records, "more promises more"
                 seen += [(one.attempt, one.sequence) for one in page.records]
+            end = tuple(int(one) for one in (request.before or "9.0").split("."))
             assert seen == sorted(
                 (attempt, sequence)
                 for attempt, sequence, level, message in records
-                if (request.level is None or LEVELS.index(level) >= LEVELS.index(request.level))  # pyright: ignore[reportArgumentType]
+                if (attempt, sequence) < end
+                and (request.level is None or LEVELS.index(level) >= LEVELS.index(request.level))  # pyright: ignore[reportArgumentType]
                 and (request.search or "").casefold() in message.casefold()
             )
             assert (await store.read(request.model_copy(update={"after": page.next_cursor}))).records == []
+            last = await store.read(request.model_copy(update={"tail": True}))
+            assert [(one.attempt, one.sequence) for one in last.records] == seen[-request.limit :]
 
     with_database("logs", use)

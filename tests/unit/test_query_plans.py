@@ -87,6 +87,7 @@ async def test_every_query_for_executions_uses_an_index(tmp_path: Path, statemen
                 wanted = {"status": status, "task_id": task, "since_ns": since, "cursor": cursor, "client": client}
                 await store.list(ListExecutions.model_validate(wanted))
                 await store.list(ListExecutions.model_validate({**wanted, "rerun_of": "e"}))
+                await store.list(ListExecutions.model_validate({**wanted, "id_part": "e"}))
 
     found = queries(statements, "executions", "attempts")
     assert len(found) > 20
@@ -111,6 +112,7 @@ async def test_every_query_for_logs_uses_an_index(tmp_path: Path, statements: li
         await store.append(AppendLogs(execution_id="e", attempt=1, records=[record]))
         for level, search, after, tail in product((None, *LEVELS), (None, "m", "é"), (None, "1.1"), (False, True)):
             await store.read(ReadLogs(execution_id="e", level=level, search=search, after=after, tail=tail))
+            await store.read(ReadLogs(execution_id="e", level=level, search=search, before="1.1", tail=tail))
         await store.total()
 
     found = queries(statements, "logs", "log_")
