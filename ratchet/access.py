@@ -22,6 +22,7 @@ ACCESS: frozenset[tuple[str, str, str]] = frozenset(
         ("task-runner", "worker", "attempts."),
         ("task-runner", "worker", "files."),
         ("task-runner", "worker", "workers."),
+        ("task-runner", "mcp-front", "tasks.changed"),
         ("worker", "task-runner", "attempts."),
         ("worker", "task-runner", "workers.register"),
         ("worker", "log-store", "logs.append"),

@@ -6,6 +6,7 @@ from typing import Literal
 from actors.mcp_front import http, stdio
 from actors.mcp_front.answer_cache import AnswerCache
 from actors.mcp_front.audit import AuditTrail
+from actors.mcp_front.exposed import Exposed
 from actors.mcp_front.front import Front
 from actors.mcp_front.links import Links
 from actors.mcp_front.naming import ToolNames
@@ -14,7 +15,7 @@ from ipc.link import Request
 from ratchet import rpc
 from ratchet.actor import ActorHost, ActorSetup, run_actor
 from ratchet.health import ProcessHealth
-from ratchet.messages import APPEND_AUDIT, GET_HEALTH, AppendAudit, Empty, Health
+from ratchet.messages import APPEND_AUDIT, GET_HEALTH, TOOLS_CHANGED, AppendAudit, Empty, Health, ToolsChanged
 from ratchet.policy.profiles import Profiles, http_profiles, stdio_profiles
 from ratchet.supervision.resources import http_url
 
@@ -58,7 +59,11 @@ def _front(host: ActorHost, links: Links, profiles: Profiles, transport: Literal
     async def append(batch: AppendAudit) -> Empty:
         return await rpc.call(link, APPEND_AUDIT, batch, timeout_seconds=_APPEND_SECONDS)
 
-    link = host.connect(rpc.methods({GET_HEALTH: health}))
+    async def tools_changed(_body: ToolsChanged, _request: Request) -> Empty:
+        host.own(front.exposed.learn(front.profiles.all), name="exposed tasks")
+        return Empty()
+
+    link = host.connect(rpc.methods({GET_HEALTH: health, TOOLS_CHANGED: tools_changed}))
     audit = AuditTrail(append, enabled=config.security.audit_log_enabled)
     host.own(audit.run(), name="audit trail")
     front = Front(
@@ -69,10 +74,12 @@ def _front(host: ActorHost, links: Links, profiles: Profiles, transport: Literal
         profiles=profiles,
         audit=audit,
         transport=transport,
+        exposed=Exposed(link, enabled=bool(config.expose_tasks)),
         finished_logs=AnswerCache(config.performance.log_cache_ttl or 0, time.monotonic),
         log_entries_max=config.security.max_log_entries,
         connection=f"stdio-{host.setup.incarnation}",
     )
+    host.own(front.exposed.learn(profiles.all), name="exposed tasks")
     return front
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from actors.mcp_front.answers import LIST_CHARACTERS_MAX, Answer, clip, compact, fitting, paragraphs
 from actors.mcp_front.naming import ToolNames
 from ratchet.errors import RequestError
+from ratchet.exposure import UNEXPOSED
 from ratchet.messages import Catalogue
 from ratchet.models import BrokenFile, JsonObject, Task
 
@@ -115,6 +116,8 @@ def _broken(file: BrokenFile) -> JsonObject:
 
 def _broken_text(broken: JsonObject) -> str:
     place = broken["path"] if broken["line"] is None else f"{broken['path']}:{broken['line']}"
+    if broken["error_type"] == UNEXPOSED:
+        return f"Not exposed: {place}: {broken['message']}"
     return f"Cannot be loaded: {place}: {broken['error_type']}: {broken['message']}"
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from actors.mcp_front.answer_cache import AnswerCache
 from actors.mcp_front.audit import AuditTrail
+from actors.mcp_front.exposed import Exposed
 from actors.mcp_front.waits import Waits
 from actors.mcp_front.wording import Wording
 from ipc.link import Link
@@ -33,6 +34,7 @@ class Front:
         own: Runs something beside the requests for the actor.
         log_entries_max: Most log records in one answer; None: as many as the tool allows.
         finished_logs: Answers about logs that are complete.
+        exposed: Tasks that are tools of their own.
         connection: Names the only connection of a stdio front.
         waits: What running requests wait for.
         now_ns: The clock.
@@ -46,6 +48,7 @@ class Front:
     audit: AuditTrail
     transport: Literal["http", "stdio"]
     finished_logs: AnswerCache
+    exposed: Exposed
     log_entries_max: int | None = None
     connection: str = "local"
     waits: Waits = field(default_factory=Waits)

@@ -7,13 +7,14 @@ handshake era would put its text there.
 from mcp.server import Server
 from mcp.server.caching import CacheHint
 
-from actors.mcp_front import resources, tool_calls
+from actors.mcp_front import completions, prompts, resources, tool_calls
 from actors.mcp_front.front import Front
 from actors.mcp_front.gate import wording_for
 from actors.mcp_front.naming import ToolNames
 from ratchet.version import VERSION
 
 _LIST_FRESH_MS = 60_000
+_TASKS_FRESH_MS = 0  # task files change while they are worked on, and not every client listens to that
 
 
 def make_server(front: Front) -> Server[object]:
@@ -23,16 +24,12 @@ def make_server(front: Front) -> Server[object]:
         version=VERSION,
         title="Ratchet",
         instructions=_instructions(_names_for_all(front)),
-        cache_hints={"tools/list": CacheHint(_LIST_FRESH_MS, "private")},
-        get_tool_input_schema=_no_header_parameters,
+        cache_hints={"tools/list": CacheHint(_TASKS_FRESH_MS if front.exposed.enabled else _LIST_FRESH_MS, "private")},
+        get_tool_input_schema=front.exposed.input_schema,  # Ratchet's own tools take nothing from a header
     )
-    for part in (tool_calls, resources):
+    for part in (tool_calls, resources, prompts, completions):
         part.register(server, front)
     return server
-
-
-def _no_header_parameters(_name: str) -> None:
-    """No argument of any tool travels in a header, so there is nothing that the transport could check."""
 
 
 def _names_for_all(front: Front) -> ToolNames:

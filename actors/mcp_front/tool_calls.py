@@ -1,5 +1,7 @@
 """`tools/list`, `tools/call`, and the notification that takes a call back.
 
+The tools are those of the table, and tasks that are exposed as tools of their own.
+
 Wrong arguments and failed executions are results that a model can read; only an unknown tool is a protocol error.
 """
 
@@ -7,13 +9,17 @@ import mcp_types as t
 from mcp.server import Server
 from mcp.shared.exceptions import MCPError
 
+from actors.mcp_front import exposed_answers
 from actors.mcp_front.caller import Context, caller_in, client_in, wait_key_of
 from actors.mcp_front.executions import cancel_for_client
 from actors.mcp_front.front import Front
 from actors.mcp_front.gate import Asked, answer, note_refusal, visible_tools
 from actors.mcp_front.naming import ToolNames, bare_name, nearest_name
 from actors.mcp_front.tools import TOOLS, Effect, Tool
+from ratchet.models import JsonObject, Task
 from ratchet.policy.client import Client
+
+_RUN = TOOLS["execute_task"]
 
 
 def register(server: Server[object], front: Front) -> None:
@@ -22,16 +28,23 @@ def register(server: Server[object], front: Front) -> None:
     advertised = {name: _advertised(tool, names) for name, tool in TOOLS.items()}
 
     async def list_tools(_context: Context, _params: t.PaginatedRequestParams) -> t.ListToolsResult:
-        return t.ListToolsResult(tools=[advertised[tool.name] for tool in visible_tools(client_in(front))])
+        client = client_in(front)
+        own = [advertised[tool.name] for tool in visible_tools(client)]
+        tasks = [exposed_answers.advertised(name, task) for name, task in (await front.exposed.listed(client)).items()]
+        return t.ListToolsResult(tools=[*own, *tasks])
 
     async def call_tool(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult:
         caller = caller_in(front, context)
         tool = TOOLS.get(bare_name(params.name))
-        if tool is None:
-            note_refusal(front, "unknown_tool", params.name, caller)
-            raise _unknown_tool(params.name, names, caller.client)
         send_progress = context.session.report_progress if _wants_progress(context) else None
-        return (await answer(front, Asked(tool, params.arguments, caller, send_progress))).result()
+        if tool is not None:
+            return (await answer(front, Asked(tool, params.arguments, caller, send_progress))).result()
+        task = await front.exposed.find(caller.client, params.name)
+        if task is not None:
+            found = await answer(front, Asked(_RUN, _run(front, task, params.arguments), caller, send_progress))
+            return exposed_answers.result(found, task)
+        note_refusal(front, "unknown_tool", params.name, caller)
+        raise _unknown_tool(params.name, names, caller.client)
 
     async def cancelled(context: Context, params: t.CancelledNotificationParams) -> None:
         key = wait_key_of(context, params.request_id, connection=front.connection)
@@ -42,6 +55,11 @@ def register(server: Server[object], front: Front) -> None:
     server.add_request_handler("tools/list", t.PaginatedRequestParams, list_tools)
     server.add_request_handler("tools/call", t.CallToolRequestParams, call_tool)
     server.add_notification_handler("notifications/cancelled", t.CancelledNotificationParams, cancelled)
+
+
+def _run(front: Front, task: Task, given: JsonObject | None) -> JsonObject:
+    """A call of the task's own tool as one of `execute_task`: the same gate, limits, records and life."""
+    return {"task_id": task.task_id, "input": given or {}, "wait_seconds": front.wording.wait_seconds_max}
 
 
 def _wants_progress(context: Context) -> bool:

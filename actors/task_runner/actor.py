@@ -11,6 +11,7 @@ from actors.task_runner.catalogue import Catalogue
 from actors.task_runner.desk import Desk
 from actors.task_runner.dispatcher import Dispatcher
 from actors.task_runner.ledger import Ledger
+from actors.task_runner.toolbox import Toolbox
 from actors.task_runner.workers import Workers
 from ipc.access import AccessTable
 from ipc.errors import IpcError
@@ -38,6 +39,7 @@ from ratchet.messages import (
     PeerHealth,
     ReadAudit,
     RegisterWorker,
+    ToolsChanged,
 )
 from ratchet.models import Category, Failure, ProcessEnd, Status, Task
 from ratchet.policy.rate_limits import RateLimiter
@@ -52,6 +54,7 @@ log = structlog.stdlib.get_logger("task-runner")
 _DESCRIBE_SECONDS = 60.0
 _WORKER_SECONDS = 15.0
 _TICK_SECONDS = 1.0
+_FRONT = "mcp-front"
 _LAST_WORDS_SECONDS = 0.1  # what a dead worker still said is read before its attempts are given up
 
 
@@ -86,6 +89,7 @@ class TaskRunner:
             spawn=lambda work, name: host.own(work, name=name),
             timeout_of=self._timeout_of,
         )
+        self.toolbox = Toolbox(config.mcp.server.expose_tasks, self._catalogue, self._tell_fronts)
         self._desk = Desk(
             ledger=self._ledger,
             catalogue=self._catalogue,
@@ -163,6 +167,7 @@ class TaskRunner:
                 messages.LIST_EXECUTIONS: self._desk.list,
                 messages.CANCEL_EXECUTION: self._desk.cancel,
                 messages.LIST_TASKS: self._list_tasks,
+                messages.LIST_TOOLS: self.toolbox.listed,
                 messages.ADMIT: self._admit,
                 messages.APPEND_AUDIT: self._append_audit,
                 messages.READ_AUDIT: self._read_audit,
@@ -200,7 +205,14 @@ class TaskRunner:
         await self._catalogue.refresh()
         tasks, broken = self._catalogue.listed(client)
         wanted = (body.filter or "").casefold()
-        return messages.Catalogue(tasks=[one for one in tasks if wanted in _searchable(one)], broken=broken)
+        return messages.Catalogue(
+            tasks=[one for one in tasks if wanted in _searchable(one)],
+            broken=[*broken, *self.toolbox.refused_for(client)],
+        )
+
+    def _tell_fronts(self, revision: str) -> None:
+        for name in [peer.name for peer in self.hub.peers.values() if peer.role == _FRONT]:
+            rpc.cast(self._link, messages.TOOLS_CHANGED, ToolsChanged(revision=revision), target=name)
 
     async def _health(self, _body: Empty, _request: Request) -> Health:
         counts = await self._ledger.store.counts()
@@ -274,6 +286,7 @@ async def main(host: ActorHost) -> None:
         runner.hub.start()  # an endpoint that cannot be used is a failed start, not a crash
         host.own(runner.hub.run(), name="hub")
         host.own(runner.tick(), name="tick")
+        host.own(runner.toolbox.watch(), name="toolbox")
         host.ready()
         await host.drain.wait()
         await runner.close()

@@ -59,6 +59,7 @@ class Catalogue:
         self._validators: dict[tuple[str, str, str], SchemaValidator] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._slots = asyncio.Semaphore(_DESCRIBING_AT_ONCE)
+        self.generation = 0  # counts the times that something may have become different
 
     def remember(self, path: str, description: FileDescription) -> None:
         """Take a description from an earlier run that the caller knows to be of the files as they are."""
@@ -154,6 +155,7 @@ class Catalogue:
         self._entries[path] = Entry(description, stamp, ids)
 
     def _index(self) -> None:
+        self.generation += 1
         self._by_id.clear()
         self._duplicates.clear()
         versions = {(path, one.description.version) for path, one in self._entries.items()}

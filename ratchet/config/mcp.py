@@ -108,6 +108,9 @@ class ServerConfig(Section):
         default="underscore",
         description="how tools are listed: `execute_task` or `ratchet.execute_task`; both are understood",
     )
+    expose_tasks: tuple[str, ...] = Field(
+        default=(), description="ids of tasks that are tools of their own as well, `*` as a wildcard"
+    )
     wait_seconds_max: Seconds = Field(default=55.0, le=3600, description="longest time one call may wait for a result")
     auth: AuthConfig = AuthConfig()
     stdio: StdioConfig = StdioConfig()

@@ -21,6 +21,11 @@ class Profiles:
     named: Mapping[str, Client] = field(default_factory=dict[str, Client])
     unnamed: Client | None = None
 
+    @property
+    def all(self) -> tuple[Client, ...]:
+        """Every client that may come in."""
+        return (*self.named.values(), *(() if self.unnamed is None else (self.unnamed,)))
+
     def of(self, name: str | None) -> Client:
         """The client of this authenticated name; None: nothing was authenticated.
 

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from actors.mcp_front.answer_cache import AnswerCache
 from actors.mcp_front.audit import AuditTrail
+from actors.mcp_front.exposed import Exposed
 from actors.mcp_front.front import Front
 from actors.mcp_front.links import Links
 from actors.mcp_front.naming import ToolNames
@@ -56,6 +57,7 @@ def agent(error: Callable[[str], Exception], mode: str) -> tuple[Client, BadLink
         profiles=stdio_profiles(ServerConfig()),
         audit=AuditTrail(_never, enabled=False),
         transport="stdio",
+        exposed=Exposed(cast("Link", link), enabled=False),
         finished_logs=AnswerCache(0, time.monotonic),
     )
     return Client(make_server(front), mode=mode), link

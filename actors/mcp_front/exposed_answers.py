@@ -1,0 +1,81 @@
+"""A task as a tool: how it is advertised, and what its execution is as the result of such a call. Pure.
+
+A tool's result is the task's output and nothing else. What is there besides (the execution's id, its status, its error)
+is in `_meta` and in the text. Where there is no output, the result is an error: an output schema promises one.
+"""
+
+import re
+
+import mcp_types as t
+
+from actors.mcp_front.answers import TEXT_CHARACTERS_MAX, Answer, clip, compact
+from ratchet.models import JsonObject, Task
+
+META_PREFIX = "ratchet/"
+_IN_META = ("execution_id", "status", "error")
+_WAITED = "The wait was over before it ended. Do not call this tool again for it: that would run it a second time."
+
+
+def advertised(name: str, task: Task) -> t.Tool:
+    """The task as `tools/list` gives it."""
+    return t.Tool(
+        name=name,
+        title=_title(task.task_id),
+        description=task.description or f"Run the task {task.task_id}.",
+        input_schema=task.input_schema,
+        output_schema=output_schema(task),
+        annotations=t.ToolAnnotations(
+            read_only_hint=False, destructive_hint=task.dangerous, idempotent_hint=task.idempotent
+        ),
+    )
+
+
+def output_schema(task: Task) -> JsonObject | None:
+    """The task's, where its output is an object: only that can be structured content in every version."""
+    schema = task.output_schema
+    return schema if schema is not None and schema.get("type") == "object" else None
+
+
+def result(found: Answer, task: Task) -> t.CallToolResult:
+    """The answer of `execute_task` as the result of the task's own tool."""
+    told = found.structured
+    meta = {META_PREFIX + name: told[name] for name in _IN_META if told.get(name) is not None}
+    if told.get("status") == "completed" and "output" in told:
+        return _completed(told, meta)
+    return t.CallToolResult(
+        content=[_text(clip(_without_output(found), TEXT_CHARACTERS_MAX))],
+        structured_content=told if output_schema(task) is None else None,
+        is_error=True,
+        _meta=meta,
+    )
+
+
+def _completed(told: JsonObject, meta: JsonObject) -> t.CallToolResult:
+    output = told["output"]
+    note = f"[execution {told['execution_id']} of {told['task_id']} completed after {told['duration_ms']:g} ms]"
+    text = output if isinstance(output, str) else compact(output)
+    return t.CallToolResult(
+        content=[_text(clip(text, TEXT_CHARACTERS_MAX - len(note))), _text(note)],
+        structured_content=output if isinstance(output, dict) else None,
+        _meta=meta,
+    )
+
+
+def _without_output(found: Answer) -> str:
+    """Why there is none, where it has not failed."""
+    match found.structured.get("status"):
+        case "queued" | "running":
+            return f"{found.text}\n{_WAITED}"
+        case "completed":
+            return f"It completed, but its output is too large for one result.\n{found.text}"
+        case _:
+            return found.text
+
+
+def _text(text: str) -> t.TextContent:
+    return t.TextContent(type="text", text=text)
+
+
+def _title(task_id: str) -> str:
+    words = re.sub(r"[._-]+", " ", task_id)
+    return words[0].upper() + words[1:]
