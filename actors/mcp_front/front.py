@@ -9,6 +9,7 @@ from typing import Any, Literal
 from actors.mcp_front.answer_cache import AnswerCache
 from actors.mcp_front.audit import AuditTrail
 from actors.mcp_front.exposed import Exposed
+from actors.mcp_front.notifications import Notifications
 from actors.mcp_front.waits import Waits
 from actors.mcp_front.wording import Wording
 from ipc.link import Link
@@ -37,6 +38,7 @@ class Front:
         exposed: Tasks that are tools of their own.
         connection: Names the only connection of a stdio front.
         waits: What running requests wait for.
+        notifications: What clients are told without asking.
         now_ns: The clock.
     """
 
@@ -52,13 +54,18 @@ class Front:
     log_entries_max: int | None = None
     connection: str = "local"
     waits: Waits = field(default_factory=Waits)
+    notifications: Notifications = field(default_factory=Notifications)
     now_ns: Callable[[], int] = time.time_ns
     _beside: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
 
     @property
     def counters(self) -> dict[str, int]:
         """Whatever was dropped, late, expired or refused here."""
-        return {**self.link.counters, "audit_dropped": self.audit.dropped}
+        return {
+            **self.link.counters,
+            "audit_dropped": self.audit.dropped,
+            "notifications_dropped": self.notifications.dropped,
+        }
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Do something that outlives the request that asks for it."""
