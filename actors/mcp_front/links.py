@@ -18,9 +18,14 @@ class Links:
     lines: bool = True
 
     def trace(self, execution_id: str) -> str | None:
-        """Its trace as JSON."""
+        """Its trace: as JSON, and as a page for browsers."""
         return f"{self.base}/traces/{execution_id}" if self.base is not None and self.traces else None
 
+    def visualization(self, execution_id: str) -> str | None:
+        """Its trace as a waterfall, for people."""
+        trace = self.trace(execution_id)
+        return None if trace is None else f"{trace}/visualize"
+
     def logs(self, execution_id: str) -> str | None:
-        """Its logs as JSON."""
+        """Its logs, likewise."""
         return f"{self.base}/logs/{execution_id}" if self.base is not None and self.lines else None

@@ -100,8 +100,8 @@ EXECUTION: dict[str, JsonObject] = {
     "status": {"type": "string", "enum": STATUSES},
     "duration_ms": _NULLABLE_NUMBER,
     "progress": PROGRESS,
-    "trace_url": {**_NULLABLE_TEXT, "description": "The trace as JSON; null where no HTTP server runs."},
-    "logs_url": {**_NULLABLE_TEXT, "description": "The logs as JSON; null where no HTTP server runs."},
+    "trace_url": {**_NULLABLE_TEXT, "description": "The trace as JSON, or a page for browsers; null without HTTP."},
+    "logs_url": {**_NULLABLE_TEXT, "description": "The logs, likewise."},
 }
 
 OUTPUT: dict[str, JsonObject] = {
@@ -110,6 +110,11 @@ OUTPUT: dict[str, JsonObject] = {
     "output_text": text("Part of the output's JSON text."),
     "output_offset": integer("Where in the JSON text that part begins."),
     "output_characters": integer("Length of the JSON text."),
+}
+
+VISUALIZATION_URL: JsonObject = {
+    **_NULLABLE_TEXT,
+    "description": "The trace as a waterfall, a page for people; null without HTTP.",
 }
 
 TIMES: dict[str, JsonObject] = {"created_at": _TIME, "started_at": _TIME, "ended_at": _TIME}
@@ -203,6 +208,7 @@ SPAN: JsonObject = {
         "self_ms": number("The part in which none of its children ran."),
         "status": {"type": "string", "enum": ["ok", "error", "unset"]},
         "status_message": {"type": "string"},
+        "critical": {"type": "boolean", "description": "true: it is on the critical path."},
         "attributes": {"type": "object"},
         "children": listed({"type": "object"}, "Spans like this one."),
         "omitted_children": integer("Children that are not shown; span_id shows them."),

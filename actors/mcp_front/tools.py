@@ -153,6 +153,7 @@ _TOOLS = (
             status={"type": "string", "enum": schemas.STATUSES},
             trace=schemas.TRACE,
             insights=listed({"type": "string"}, "What stands out."),
+            visualization_url=schemas.VISUALIZATION_URL,
         ),
         effect="reads",
         permission="can_read_traces",

@@ -66,6 +66,7 @@ def trace(execution: Execution, page: SpanPage, view: View, wording: Wording) ->
             "bottlenecks": [_bottleneck(one) for one in slow],
         },
         "insights": insights,
+        "visualization_url": wording.links.visualization(execution.execution_id),
         "next": _next(execution, tree, wording),
     }
     head = f"{execution.task_id} ({execution.status.value}): {page.total} spans, {whole.total_ms:.1f} ms"
@@ -122,7 +123,8 @@ class _Tree:
 def _tree(roots: Sequence[Node], path: Sequence[PathStep], view: View) -> _Tree:
     """The chosen spans, nested, with a count at every span that has children which are left out."""
     tree = _Tree()
-    chosen = _chosen(roots, {one.span_id for one in path}, view)
+    critical = {one.span_id for one in path}
+    chosen = _chosen(roots, critical, view)
     base = roots[0].depth if roots else 0
     start_ns = min((root.span.start_ns for root in roots), default=0)
     containers: list[list[JsonObject]] = [tree.spans]
@@ -131,6 +133,8 @@ def _tree(roots: Sequence[Node], path: Sequence[PathStep], view: View) -> _Tree:
             continue
         depth = node.depth - base
         row = _row(node, start_ns)
+        if node.span.span_id in critical:
+            row["critical"] = True
         del containers[depth + 1 :]
         containers[depth].append(row)
         containers.append(row["children"])
