@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, cast
 
+import mcp_types as t
 import pytest
+from mcp import Client
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
 
@@ -63,6 +65,7 @@ EXPECTED = {
 # Route by the tool that it stands for; None: it says nothing that is anybody's.
 EXPECTED_ROUTES = {
     "/traces/{execution_id}": "get_execution_trace",
+    "/traces/{execution_id}/visualize": "get_execution_trace",
     "/logs/{execution_id}": "get_execution_logs",
     "/healthz": None,
 }
@@ -74,7 +77,12 @@ EXPECTED_RESOURCES = {
     "ratchet://executions/{execution_id}/trace": "get_execution_trace",
     "ratchet://executions/{execution_id}/output": "get_execution_status",
 }
-EXPECTED_PROMPTS: dict[str, str] = {}
+# Prompt by the tool that it is written from, and what it is asked for.
+EXPECTED_PROMPTS: dict[str, tuple[str, Mapping[str, str]]] = {
+    "debug_failed_execution": ("analyze_execution_error", EXECUTION),
+    "run_task": ("execute_task", {"task_id": "safe-add"}),
+    "review_recent_failures": ("list_executions", {"since": "1h"}),
+}
 ALIASES = ("ratchet_{}", "ratchet.{}", "{}")
 
 SETS: dict[str, Json] = {
@@ -182,13 +190,11 @@ async def test_lists_hold_what_may_be_used_and_nothing_else(world: World, way: W
 
 
 @every_way
-async def test_every_resource_and_prompt(world: World, way: Way) -> None:
+async def test_every_resource(world: World, way: Way) -> None:
     found: dict[tuple[str, bool], bool] = {}
     wanted: dict[tuple[str, bool], bool] = {}
     async with entered(world.project, way) as client:
         templates = {one.uri_template for one in (await client.list_resource_templates()).resource_templates}
-        prompts = client.server_capabilities.prompts
-        named = {one.name for one in (await client.list_prompts()).prompts} if prompts else set[str]()
         for (template, tool), own in product(EXPECTED_RESOURCES.items(), (True, False)):
             code = expected(EXPECTED[tool], world.permissions, own=own)
             uri = template.format(task_id="safe-add", execution_id=world.executions[way.name if own else way.foreigner])
@@ -202,7 +208,59 @@ async def test_every_resource_and_prompt(world: World, way: Way) -> None:
 
     assert found == wanted
     assert templates <= EXPECTED_RESOURCES.keys()
-    assert named <= EXPECTED_PROMPTS.keys()
+
+
+@every_way
+async def test_every_prompt(world: World, way: Way) -> None:
+    found: dict[tuple[str, bool], bool] = {}
+    wanted: dict[tuple[str, bool], bool] = {}
+    withheld = [name for name, row in EXPECTED.items() if expected(row, world.permissions, own=True) is not None]
+    async with entered(world.project, way) as client:
+        named = {one.name for one in (await client.list_prompts()).prompts}
+        for (name, (tool, given)), own in product(EXPECTED_PROMPTS.items(), (True, False)):
+            execution_id = world.executions[way.name if own else way.foreigner]
+            arguments = {key: execution_id if key in EXECUTION else value for key, value in given.items()}
+            wanted[name, own] = expected(EXPECTED[tool], world.permissions, own=own) is None
+            text, why = await prompted(client, name, arguments)
+            found[name, own] = why is None
+            assert [one for one in withheld if f"ratchet_{one}" in text] == []
+            if name not in named:
+                assert why is not None
+                assert why.replace(name, "X") == str((await prompted(client, "sing", arguments))[1]).replace(
+                    "sing", "X"
+                )
+
+    assert found == wanted
+    assert named == {name for name in EXPECTED_PROMPTS if wanted[name, True]}
+
+
+async def prompted(client: Client, name: str, arguments: dict[str, str]) -> tuple[str, str | None]:
+    """What a prompt says, or why there is none."""
+    try:
+        return (await client.get_prompt(name, arguments)).model_dump_json(), None
+    except MCPError as error:
+        return "", error.error.message
+
+
+@every_way
+async def test_only_what_the_client_would_be_shown_is_suggested(world: World, way: Way) -> None:
+    own, foreign = world.executions[way.name], world.executions[way.foreigner]
+    async with entered(world.project, way) as client:
+
+        async def suggested(uri: str, argument: str, value: str) -> list[str]:
+            reference = t.ResourceTemplateReference(uri=uri)
+            return (await client.complete(reference, {"name": argument, "value": value})).completion.values
+
+        for template, tool in EXPECTED_RESOURCES.items():
+            if tool == "execute_task":
+                tasks = {row["task_id"] for row in (await told(client, "list_available_tasks"))["tasks"]}
+                assert set(await suggested(template, "task_id", "")) == tasks
+            elif expected(EXPECTED[tool], world.permissions, own=True) is None:
+                assert await suggested(template, "execution_id", own) == [own]
+                assert await suggested(template, "execution_id", foreign) == []
+            else:
+                with pytest.raises(MCPError):
+                    await suggested(template, "execution_id", own)
 
 
 async def test_every_route(world: World) -> None:
@@ -210,10 +268,21 @@ async def test_every_route(world: World) -> None:
     wanted: dict[tuple[str, bool], int] = {}
     async with world.project.http(headers={"X-API-Key": KEYS["GUEST_KEY"]}) as http:
         for (path, tool), own in product(EXPECTED_ROUTES.items(), (True, False)):
-            response = await http.get(path.format(execution_id=world.executions["guest" if own else LOCAL]))
+            address = path.format(execution_id=world.executions["guest" if own else LOCAL])
             code = None if tool is None else expected(EXPECTED[tool], world.permissions, own=own)
-            found[path, own], wanted[path, own] = response.status_code, HTTP_STATUS[code]
-            assert code_of(response.json()) == code
+            for accept in ("*/*", "text/html"):
+                response = await http.get(address, headers={"Accept": accept})
+                asked = f"{path} as {accept}"
+                found[asked, own], wanted[asked, own] = response.status_code, HTTP_STATUS[code]
+                if response.headers["content-type"] == "application/json":
+                    assert code_of(response.json()) == code
+                else:
+                    # A page leads only to pages that would answer, and a refusal names nothing of what it hides.
+                    mine = world.executions["guest"]
+                    for kind, permission in (("logs", LOGS), ("traces", TRACES)):
+                        shown = code is None and world.permissions.get(permission, True)
+                        assert (f'href="/{kind}/{mine}' in response.text) is shown
+                    assert ("safe-add" in response.text) is (code is None)
 
     assert found == wanted
 
