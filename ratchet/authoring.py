@@ -5,8 +5,9 @@ without evaluating types; schemas are made when a child describes the file (`rat
 """
 
 import inspect
+import json
 import re
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from ratchet.signature import Signature, read_docstring, read_signature
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 _ATTRIBUTE = "__ratchet_task__"
+# What is about the object as a whole; everything else follows from the signature.
+_CONDITIONS = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas"}
+_CONSTRAINTS = _CONDITIONS | {"$comment", "$schema", "examples", "maxProperties", "minProperties"}
 _TASK_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -33,6 +37,7 @@ class TaskDefinition:
     timeout_seconds: float | None
     idempotent: bool
     dangerous: bool
+    constraints: Mapping[str, Any]
     signature: Signature
 
     @property
@@ -54,6 +59,7 @@ def task(
     timeout: float | timedelta | None = None,
     idempotent: bool = False,
     dangerous: bool = False,
+    constraints: Mapping[str, Any] | None = None,
 ) -> Callable[[FunctionT], FunctionT]: ...
 
 
@@ -67,6 +73,7 @@ def task(
     timeout: float | timedelta | None = None,
     idempotent: bool = False,
     dangerous: bool = False,
+    constraints: Mapping[str, Any] | None = None,
 ) -> Any:
     """Mark a function, synchronous or not, as a task: `@task` or `@task(tags=["csv"], timeout=60)`.
 
@@ -81,6 +88,8 @@ def task(
         timeout: Seconds (or a timedelta) after which an execution is stopped; default: the configured limit.
         idempotent: Running it twice does no harm, so Ratchet may run it again when a worker is lost.
         dangerous: Agents neither see nor run it unless the configuration allows dangerous tasks; people at a shell do.
+        constraints: What must be so of the input as a whole and types cannot say, as keywords of JSON Schema:
+            `{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}`. Checked before an execution is accepted.
 
     Returns:
         The function itself.
@@ -98,6 +107,7 @@ def task(
             timeout_seconds=_timeout_seconds(marked, timeout),
             idempotent=idempotent,
             dangerous=dangerous,
+            constraints=_constraints(marked, constraints),
             signature=read_signature(marked),
         )
         setattr(marked, _ATTRIBUTE, definition)
@@ -180,3 +190,17 @@ def _timeout_seconds(function: Callable[..., Any], timeout: float | timedelta | 
     if not 0 < seconds < float("inf"):
         raise TaskDefinitionError(f"task function {_name(function)}: timeout must be above 0 seconds, not {timeout!r}")
     return seconds
+
+
+def _constraints(function: Callable[..., Any], given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    found = dict(given or {})
+    unknown = sorted(map(repr, found.keys() - _CONSTRAINTS))
+    if unknown:
+        raise TaskDefinitionError(
+            f"task function {_name(function)}: constraints has {', '.join(unknown)}; it may have the keywords "
+            f"{', '.join(sorted(_CONSTRAINTS))}. What one parameter must be is said by its type"
+        )
+    try:
+        return json.loads(json.dumps(found))
+    except (TypeError, ValueError) as error:
+        raise TaskDefinitionError(f"task function {_name(function)}: constraints is not JSON: {error}") from None

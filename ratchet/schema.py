@@ -78,7 +78,7 @@ class Interface:
     def input_schema(self) -> JsonObject:
         """JSON Schema of the input object; no other keys are allowed."""
         try:
-            return _input_schema(self._parameters, self._model)
+            return {**_input_schema(self._parameters, self._model), **self._definition.constraints}
         except _SCHEMA_ERRORS as error:
             raise _undefined(self._definition, "its parameters", error) from error
 

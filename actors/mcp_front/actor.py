@@ -60,7 +60,8 @@ def _front(host: ActorHost, links: Links, profiles: Profiles, transport: Literal
         return await rpc.call(link, APPEND_AUDIT, batch, timeout_seconds=_APPEND_SECONDS)
 
     async def tools_changed(_body: ToolsChanged, _request: Request) -> Empty:
-        host.own(front.exposed.learn(front.profiles.all), name="exposed tasks")
+        await front.notifications.tools_changed()
+        host.own(front.exposed.learn(profiles.all), name="exposed tasks")
         return Empty()
 
     link = host.connect(rpc.methods({GET_HEALTH: health, TOOLS_CHANGED: tools_changed}))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from actors.mcp_front.answers import Answer
 from actors.mcp_front.caller import Caller
 from actors.mcp_front.front import Front
+from actors.mcp_front.log_relay import LogWish
 from actors.mcp_front.progress import Send
 from actors.mcp_front.wording import Wording
 from ratchet.models import JsonObject
@@ -21,6 +22,7 @@ class ToolCall:
         front: Where it arrived.
         wording: Of answers to this caller: without what it may not use.
         send_progress: Sends a progress notification; None where the client wants none.
+        log_wish: What it wants to hear of the log; None: nothing.
     """
 
     arguments: JsonObject
@@ -28,6 +30,7 @@ class ToolCall:
     front: Front
     wording: Wording
     send_progress: Send | None = None
+    log_wish: LogWish | None = None
 
 
 ToolHandler = Callable[[ToolCall], Awaitable[Answer]]

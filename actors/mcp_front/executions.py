@@ -5,6 +5,7 @@ is idempotent by the execution's id, which is minted here.
 """
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, TypeVar
 
 import structlog
@@ -14,6 +15,7 @@ from actors.mcp_front.answers import Answer
 from actors.mcp_front.call import ToolCall
 from actors.mcp_front.failures import unanswered
 from actors.mcp_front.front import Front
+from actors.mcp_front.log_relay import RECORDS_MAX, LogRelay
 from actors.mcp_front.moments import parse_moment
 from actors.mcp_front.progress import ProgressRelay
 from ipc.errors import IpcError, LostError
@@ -24,11 +26,14 @@ from ratchet.messages import (
     CANCEL_EXECUTION,
     GET_EXECUTION,
     LIST_EXECUTIONS,
+    READ_LOGS,
     SUBMIT,
     CancelExecution,
     GetExecution,
     ListExecutions,
+    LogPage,
     Procedure,
+    ReadLogs,
     Submit,
 )
 from ratchet.models import Execution, Model, Status
@@ -40,6 +45,7 @@ WAIT_SECONDS = 30
 _ANSWER_SECONDS = 10.0  # a call that waits for nothing is given up then; the runner restarts in less
 _MARGIN_SECONDS = 1.0  # the runner answers a wait this much before it would be given up
 _LOOK_SECONDS = 3.0
+_LOG_WAIT_SECONDS = 20.0
 _CANCEL_WAIT_SECONDS = 15.0
 _CANCEL_RETRIES_SECONDS = (0.05, 0.2, 0.5, 1.0)
 _SHRINK_MAX = 3
@@ -67,12 +73,27 @@ async def execute_task(call: ToolCall) -> Answer:
     )
     with call.front.waits.starting(call.caller.wait_key, execution_id):
         try:
-            execution = await _waited(call, SUBMIT, submit, wait_seconds, execution_id)
+            async with _log_of(call, execution_id, wait_seconds):
+                execution = await _waited(call, SUBMIT, submit, wait_seconds, execution_id)
         except UnknownExecutionError:  # the wait was cut short before the submission had arrived
             return unanswered(LostError("not accepted yet"), call.wording.names, submitted=execution_id)
         except IpcError as error:
             return unanswered(error, call.wording.names, submitted=execution_id)
     return execution_answers.ran(execution, call.wording)
+
+
+def _log_of(call: ToolCall, execution_id: str, wait_seconds: float) -> AbstractAsyncContextManager[object]:
+    """Sends the execution's log to the client while the call waits for it, if the client wants that."""
+    front, wish = call.front, call.log_wish
+    if wish is None or not wait_seconds:
+        return nullcontext()
+
+    async def read(after: str | None, wait: bool) -> LogPage:
+        seconds = _LOG_WAIT_SECONDS if wait else 0.0
+        request = ReadLogs(execution_id=execution_id, level=wish.level, after=after, wait_seconds=seconds)
+        return await rpc.call(front.link, READ_LOGS, request, timeout_seconds=seconds + _ANSWER_SECONDS)
+
+    return LogRelay(read, wish.send, records_max=min(RECORDS_MAX, front.log_entries_max or RECORDS_MAX))
 
 
 async def get_execution_status(call: ToolCall) -> Answer:

@@ -9,6 +9,7 @@ import re
 import mcp_types as t
 
 from actors.mcp_front.answers import TEXT_CHARACTERS_MAX, Answer, clip, compact
+from actors.mcp_front.content import blocks, is_content
 from ratchet.models import JsonObject, Task
 
 META_PREFIX = "ratchet/"
@@ -33,7 +34,9 @@ def advertised(name: str, task: Task) -> t.Tool:
 def output_schema(task: Task) -> JsonObject | None:
     """The task's, where its output is an object: only that can be structured content in every version."""
     schema = task.output_schema
-    return schema if schema is not None and schema.get("type") == "object" else None
+    if schema is None or schema.get("type") != "object" or is_content(schema):
+        return None
+    return schema
 
 
 def result(found: Answer, task: Task) -> t.CallToolResult:
@@ -41,7 +44,7 @@ def result(found: Answer, task: Task) -> t.CallToolResult:
     told = found.structured
     meta = {META_PREFIX + name: told[name] for name in _IN_META if told.get(name) is not None}
     if told.get("status") == "completed" and "output" in told:
-        return _completed(told, meta)
+        return _completed(told, task, meta)
     return t.CallToolResult(
         content=[_text(clip(_without_output(found), TEXT_CHARACTERS_MAX))],
         structured_content=told if output_schema(task) is None else None,
@@ -50,9 +53,12 @@ def result(found: Answer, task: Task) -> t.CallToolResult:
     )
 
 
-def _completed(told: JsonObject, meta: JsonObject) -> t.CallToolResult:
+def _completed(told: JsonObject, task: Task, meta: JsonObject) -> t.CallToolResult:
     output = told["output"]
+    shown = blocks(task.output_schema, output)
     note = f"[execution {told['execution_id']} of {told['task_id']} completed after {told['duration_ms']:g} ms]"
+    if shown is not None:
+        return t.CallToolResult(content=[*shown, _text(note)], _meta=meta)
     text = output if isinstance(output, str) else compact(output)
     return t.CallToolResult(
         content=[_text(clip(text, TEXT_CHARACTERS_MAX - len(note))), _text(note)],

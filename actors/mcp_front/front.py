@@ -9,6 +9,7 @@ from typing import Any, Literal
 from actors.mcp_front.answer_cache import AnswerCache
 from actors.mcp_front.audit import AuditTrail
 from actors.mcp_front.exposed import Exposed
+from actors.mcp_front.loudness import Loudness
 from actors.mcp_front.notifications import Notifications
 from actors.mcp_front.waits import Waits
 from actors.mcp_front.wording import Wording
@@ -39,6 +40,7 @@ class Front:
         connection: Names the only connection of a stdio front.
         waits: What running requests wait for.
         notifications: What clients are told without asking.
+        loudness: What sessions want to hear of logs.
         now_ns: The clock.
     """
 
@@ -55,6 +57,7 @@ class Front:
     connection: str = "local"
     waits: Waits = field(default_factory=Waits)
     notifications: Notifications = field(default_factory=Notifications)
+    loudness: Loudness = field(default_factory=Loudness)
     now_ns: Callable[[], int] = time.time_ns
     _beside: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
 

@@ -18,6 +18,7 @@ from actors.mcp_front.call import ToolCall
 from actors.mcp_front.caller import Caller
 from actors.mcp_front.failures import REFUSED_CATEGORIES, internal, refusal, unanswered
 from actors.mcp_front.front import Front
+from actors.mcp_front.log_relay import LogWish
 from actors.mcp_front.progress import Send
 from actors.mcp_front.tools import TOOLS, Tool
 from actors.mcp_front.wording import Wording
@@ -51,12 +52,14 @@ class Asked:
         arguments: Not checked yet.
         caller: Who asks.
         send_progress: Sends a progress notification; None where the client wants none.
+        log_wish: What it wants to hear of the log of what it runs; None: nothing.
     """
 
     tool: Tool
     arguments: JsonObject | None
     caller: Caller
     send_progress: Send | None = None
+    log_wish: LogWish | None = None
 
 
 def visible_tools(client: Client) -> tuple[Tool, ...]:
@@ -101,7 +104,9 @@ async def _answered(front: Front, asked: Asked) -> Answer:
         if tool.effect == "runs":
             require(client, Action(tool.permission, task_id=arguments["task_id"]))
         await _admit(front, client, tool)
-        return await tool.handler(ToolCall(arguments, asked.caller, front, wording, asked.send_progress))
+        return await tool.handler(
+            ToolCall(arguments, asked.caller, front, wording, asked.send_progress, asked.log_wish)
+        )
     except RatchetError as error:
         return refusal(error, wording.names, task_id=_text(asked, "task_id"))
     except RemoteError as error:  # of a code that is none of ours: the callee logged what it was

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from actors.mcp_front.auth import ApiKeyHeader, ApiKeys
 from actors.mcp_front.entrance import NotedRefusals
 from actors.mcp_front.front import Front
+from actors.mcp_front.header_values import HeaderValues
 from actors.mcp_front.routes import make_routes
 from actors.mcp_front.server import make_server
 from actors.mcp_front.waits import Waits
@@ -57,7 +58,7 @@ def make_app(front: Front, config: ServerConfig, draining: asyncio.Event) -> ASG
     )
     if keys is not None:
         app = ApiKeyHeader(NotedRefusals(app, front))
-    return EndStreamsOnDrain(app, draining)
+    return EndStreamsOnDrain(HeaderValues(app), draining)
 
 
 def _security(config: ServerConfig) -> TransportSecuritySettings:

@@ -7,7 +7,7 @@ handshake era would put its text there.
 from mcp.server import Server
 from mcp.server.caching import CacheHint
 
-from actors.mcp_front import completions, prompts, resources, subscriptions, tool_calls
+from actors.mcp_front import call_logs, completions, prompts, resources, subscriptions, tool_calls
 from actors.mcp_front.front import Front
 from actors.mcp_front.gate import wording_for
 from actors.mcp_front.naming import ToolNames
@@ -27,7 +27,7 @@ def make_server(front: Front) -> Server[object]:
         cache_hints={"tools/list": CacheHint(_TASKS_FRESH_MS if front.exposed.enabled else _LIST_FRESH_MS, "private")},
         get_tool_input_schema=front.exposed.input_schema,  # Ratchet's own tools take nothing from a header
     )
-    for part in (tool_calls, resources, subscriptions, prompts, completions):
+    for part in (tool_calls, call_logs, resources, subscriptions, prompts, completions):
         part.register(server, front)
     return server
 

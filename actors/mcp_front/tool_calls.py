@@ -9,7 +9,7 @@ import mcp_types as t
 from mcp.server import Server
 from mcp.shared.exceptions import MCPError
 
-from actors.mcp_front import exposed_answers
+from actors.mcp_front import call_logs, exposed_answers
 from actors.mcp_front.caller import Context, caller_in, client_in, wait_key_of
 from actors.mcp_front.executions import cancel_for_client
 from actors.mcp_front.front import Front
@@ -37,11 +37,13 @@ def register(server: Server[object], front: Front) -> None:
         caller = caller_in(front, context)
         tool = TOOLS.get(bare_name(params.name))
         send_progress = context.session.report_progress if _wants_progress(context) else None
+        log_wish = call_logs.wish(front, context, caller)
         if tool is not None:
-            return (await answer(front, Asked(tool, params.arguments, caller, send_progress))).result()
+            return (await answer(front, Asked(tool, params.arguments, caller, send_progress, log_wish))).result()
         task = await front.exposed.find(caller.client, params.name)
         if task is not None:
-            found = await answer(front, Asked(_RUN, _run(front, task, params.arguments), caller, send_progress))
+            given = _run(front, task, params.arguments)
+            found = await answer(front, Asked(_RUN, given, caller, send_progress, log_wish))
             return exposed_answers.result(found, task)
         note_refusal(front, "unknown_tool", params.name, caller)
         raise _unknown_tool(params.name, names, caller.client)

@@ -140,7 +140,7 @@ class Catalogue:
             if self._fresh(path):
                 return
             before = _stamp([path])
-            description = await self._describe(path)
+            description = _usable(path, await self._describe(path))
             stamp = _stamp(description.files)
             if before[0] not in stamp:  # it changed while it was described: the next look describes it again
                 stamp = before
@@ -182,6 +182,18 @@ class Catalogue:
             else "list_available_tasks names those there are"
         )
         return UnknownTaskError(f"no task has the id {task_id!r}; {hint}", details={"nearest": nearest})
+
+
+def _usable(path: str, description: FileDescription) -> FileDescription:
+    """The description; a broken one where no input could be checked, because a schema that its author gave is none."""
+    for task in description.tasks:
+        try:
+            SchemaValidator(task.input_schema)
+        except ValueError as error:
+            message = f"the input schema of task {task.task_id!r} is not valid: {error}"
+            broken = BrokenFile(path=path, error_type="InvalidSchema", message=message)
+            return description.model_copy(update={"tasks": [], "broken": broken})
+    return description
 
 
 def task_files(roots: Iterable[Path]) -> list[Path]:
