@@ -64,7 +64,7 @@ class Prompt:
         title: For people.
         description: What an agent is set to do.
         arguments: In the order in which a host asks for them.
-        reads: The tool whose data it is about; it decides who may have the prompt.
+        needs: The tool that it is written from or sets an agent to use; who may not use it has no such prompt.
         write: What it says, at most 8,000 characters. Raises MCPError where what it is about is not there.
     """
 
@@ -72,7 +72,7 @@ class Prompt:
     title: str
     description: str
     arguments: tuple[Argument, ...]
-    reads: str
+    needs: str
     write: Callable[[Asking], Awaitable[str]]
 
     def listed(self) -> t.Prompt:
@@ -100,7 +100,7 @@ def register(server: Server[object], front: Front) -> None:
 
 def offered(names: ToolNames) -> list[Prompt]:
     """Those that exist for a client that knows these tools."""
-    return [one for one in PROMPTS.values() if names.offers(one.reads)]
+    return [one for one in PROMPTS.values() if names.offers(one.needs)]
 
 
 def prompt_of(front: Front, caller: Caller, name: str) -> Prompt:
@@ -216,7 +216,7 @@ _PROMPTS = (
         title="Debug a failed execution",
         description="Find out why an execution failed, from its analysis, and get to a run that completes.",
         arguments=(Argument("execution_id", "The execution that failed.", "failed_execution", required=True),),
-        reads="analyze_execution_error",
+        needs="analyze_execution_error",
         write=_debug,
     ),
     Prompt(
@@ -227,7 +227,7 @@ _PROMPTS = (
             Argument("task_id", "The task.", "task", required=True),
             Argument("goal", "What the run is for, in your words.", "text"),
         ),
-        reads="execute_task",
+        needs="execute_task",
         write=_run,
     ),
     Prompt(
@@ -238,7 +238,7 @@ _PROMPTS = (
             Argument("since", f"From when on: ISO 8601 or a time ago such as 1h. Default: {_SINCE}.", "text"),
             Argument("task_id", "Only failures of this task.", "task"),
         ),
-        reads="list_executions",
+        needs="list_executions",
         write=_review,
     ),
 )

@@ -77,7 +77,7 @@ EXPECTED_RESOURCES = {
     "ratchet://executions/{execution_id}/trace": "get_execution_trace",
     "ratchet://executions/{execution_id}/output": "get_execution_status",
 }
-# Prompt by the tool that it is written from, and what it is asked for.
+# Prompt with the tool that it needs, and what it is asked for.
 EXPECTED_PROMPTS: dict[str, tuple[str, Mapping[str, str]]] = {
     "debug_failed_execution": ("analyze_execution_error", EXECUTION),
     "run_task": ("execute_task", {"task_id": "safe-add"}),
