@@ -17,8 +17,8 @@ the client may use, as they are listed for it.
 
 What a prompt tells is read through tools, on behalf of the same client: the same [permissions](permissions.md),
 ownership and rate limits apply, and the audit log records the calls of these tools. A prompt does not exist for clients
-that may not use the tool which it needs. A prompt that does not exist, a wrong argument, and an execution or a task that
-does not exist for the client are the error -32602 (invalid parameters). A star marks what is required.
+that may not use the tool which it needs. A prompt that does not exist, a wrong argument, and an execution or a task
+that does not exist for the client are the error -32602 (invalid parameters). A star marks what is required.
 """
 _COMPLETION = f"""
 ## Completion
