@@ -2,10 +2,13 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check format bench clean
 
+comma := ,
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.setup-done
+# Pages are tested in a browser where there is one.
+EXTRAS := examples,dev$(if $(shell command -v chromium),$(comma)browser)
 ARGS   ?=
 ONLY   ?=
 
@@ -19,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make setup PYTHON=…" if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt hatchling
-	$(BIN)/python -m pip install --quiet --no-build-isolation --constraint constraints.txt --editable '.[examples,dev]'
+	$(BIN)/python -m pip install --quiet --no-build-isolation --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	touch $@
 
 run: setup ## start Ratchet with the example tasks, run one of them through MCP, stay up

@@ -1,6 +1,7 @@
 """The HTTP front: who is let in, its routes, and what it does when it goes away."""
 
 import asyncio
+import html
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,6 +112,47 @@ async def test_addresses_in_answers_answer(shared_project: RunningProject) -> No
         wrong = await http.get(result.structured["logs_url"], params={"limit": "many"})
         assert (wrong.status_code, wrong.json()["error"]["type"]) == (400, "invalid_arguments")
         assert (await http.get("/nowhere")).status_code == 404
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+async def test_a_browser_gets_pages_at_the_same_addresses(shared_project: RunningProject) -> None:
+    async with shared_project.client() as client:
+        agent = Agent(client)
+        failed = await agent.run("fail", {"message": "<b>as asked</b>"})
+        traced = await agent.call("get_execution_trace", {"execution_id": failed.structured["execution_id"]})
+    addresses = [failed.structured["trace_url"], traced.structured["visualization_url"], failed.structured["logs_url"]]
+    async with shared_project.http(headers=BROWSER) as http:
+        for address in addresses:
+            page = await http.get(address)
+            assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+            assert "&lt;b&gt;as asked&lt;/b&gt;" in page.text
+            assert "<b>" not in page.text
+            assert "default-src 'none'" in page.headers["content-security-policy"]
+        filtered = await http.get(addresses[2], params={"level": "", "search": "no such line", "limit": "5"})
+        assert "None of the" in filtered.text or "Nothing was logged" in filtered.text
+        for path, status in (
+            ("/traces/exec_unknown", 404),
+            ("/traces/exec_unknown/visualize", 404),
+            ("/logs/exec_unknown", 404),
+            (f"{addresses[2]}?limit=many", 400),
+            (f"{addresses[0]}?span_id=none", 400),
+        ):
+            refused = await http.get(path)
+            assert refused.status_code == status
+            assert refused.headers["content-type"] == "text/html; charset=utf-8"
+            assert "<h1>" in refused.text
+
+
+async def test_a_browser_without_a_key_is_told_what_to_do(guarded: RunningProject) -> None:
+    async with guarded.http(headers=BROWSER) as http:
+        for path in ("/traces/exec_1", "/traces/exec_1/visualize", "/logs/exec_1"):
+            page = await http.get(path)
+            assert page.status_code == 401
+            assert page.headers["www-authenticate"].startswith("Bearer")
+            command = 'curl -H "X-API-Key: $RATCHET_KEY" -H "Accept: text/html" -o page.html '
+            assert f"{command}{guarded.base_url}{path}" in html.unescape(page.text)
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/logs/exec_1"])

@@ -51,7 +51,6 @@ def _headers(*, form: bool) -> dict[str, str]:
     return {
         "Cache-Control": "no-store",
         "Content-Security-Policy": "; ".join(policy),
-        "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Referrer-Policy": "no-referrer",
         "Vary": "Accept",
