@@ -4,7 +4,7 @@ The current protocol has no sessions; there a client hears of changes through a 
 """
 
 import asyncio
-from typing import Any, assert_never
+from typing import Any, Protocol, assert_never
 
 import structlog
 from mcp.server.connection import Connection
@@ -22,6 +22,18 @@ log = structlog.stdlib.get_logger("mcp-front")
 _SEND_SECONDS = 5.0
 
 
+class Subscription(Protocol):
+    """What is held for a client that wants to hear of a resource."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing will change any more."""
+        ...
+
+    def release(self) -> None:
+        """Hold it no more."""
+
+
 class HandshakeSession:
     """What one client is told, and how much of it waits.
 
@@ -29,12 +41,12 @@ class HandshakeSession:
     than there are things that change, and a client that does not read loses its events and blocks nobody.
 
     Attributes:
-        subscribed: URIs of resources whose changes it wants to hear of.
+        subscribed: Resources whose changes it wants to hear of, by URI.
         dropped: Events that it did not take in time.
     """
 
     def __init__(self, connection: Connection) -> None:
-        self.subscribed: set[str] = set()
+        self.subscribed: dict[str, Subscription] = {}
         self.dropped = 0
         self._connection = connection
         self._pending: dict[ServerEvent, None] = {}
@@ -50,9 +62,16 @@ class HandshakeSession:
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._run(), name="notifications")
 
+    def unsubscribe(self, uri: str) -> None:
+        """Tell it no more of this resource."""
+        held = self.subscribed.pop(uri, None)
+        if held is not None:
+            held.release()
+
     def end(self) -> None:
         """Tell it nothing more."""
-        self.subscribed.clear()
+        for uri in list(self.subscribed):
+            self.unsubscribe(uri)
         self._pending.clear()
         if self._pump is not None:
             self._pump.cancel()

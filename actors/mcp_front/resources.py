@@ -117,6 +117,20 @@ async def read(front: Front, caller: Caller, uri: str) -> t.TextResourceContents
     return t.TextResourceContents(uri=uri, mime_type=_JSON, text=json.dumps(value, ensure_ascii=False))
 
 
+async def execution_view(front: Front, caller: Caller, uri: str) -> tuple[str, str]:
+    """The execution and the view of it that a URI names, which the caller may read: the only resources that change.
+
+    Raises:
+        MCPError: It names no execution, or none for the caller.
+    """
+    execution_id, slash, rest = uri.removeprefix(_EXECUTIONS).partition("/")
+    view = _VIEWS.get(slash + rest)
+    if not uri.startswith(_EXECUTIONS) or view is None or not execution_id:
+        raise _unknown(uri)
+    found = await reading.read(front, caller, view.tool, {"execution_id": execution_id})
+    return found["execution_id"], slash + rest
+
+
 async def _value(front: Front, caller: Caller, uri: str) -> Any:
     if uri.startswith(_TASKS):
         return await _task(front, caller, uri)
