@@ -1,6 +1,6 @@
 # The only entrance: people and CI call nothing else. `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench clean
+.PHONY: help setup run test check format conformance bench clean
 
 comma := ,
 PYTHON ?= python3
@@ -13,7 +13,7 @@ ARGS   ?=
 ONLY   ?=
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 setup: $(STAMP) ## build the environment in .venv (nothing to do when it is up to date)
 
@@ -41,6 +41,9 @@ check: setup ## format, lint, types, import contracts, documentation
 format: setup ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+conformance: setup ## the official MCP suite against Ratchet; needs npm and, the first time, the network
+	$(BIN)/python -P -m tests.conformance
 
 bench: setup ## measure against bare SDK servers; ONLY=mcp, stdio, ipc or memory for a part
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)

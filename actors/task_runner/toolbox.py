@@ -20,7 +20,7 @@ from ratchet.policy.client import Client
 
 log = structlog.stdlib.get_logger("task-runner")
 
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 0.25
 
 
 class Toolbox:
