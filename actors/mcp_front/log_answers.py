@@ -8,9 +8,10 @@ from typing import Literal
 from actors.mcp_front.answers import LIST_CHARACTERS_MAX, TEXT_CHARACTERS_MAX, Answer, clip, clip_start, paragraphs
 from actors.mcp_front.moments import iso
 from actors.mcp_front.wording import Wording
+from ratchet.analysis import logged_suggestions
 from ratchet.logsummary import Repeated, collapse, template
 from ratchet.messages import LogPage, StoredLogRecord
-from ratchet.models import Execution, JsonObject, LogRecord
+from ratchet.models import Execution, JsonObject, LogRecord, Status
 
 Format = Literal["concise", "detailed"]
 
@@ -21,7 +22,6 @@ _CONCISE_CONTEXT_MAX = 400
 _CONCISE_STACK_MAX = 1_500
 _DETAILED_MESSAGE_MAX = 8_000
 _LINE_MAX = 200
-_PRECEDING_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +33,24 @@ class Fetched:
         shown: How many of them the answer shows.
         first_error: The first record of level error of the whole log, wherever it is.
         last: The newest records, where the page does not reach them.
+        preceding: What came right before the first error, of whatever level, oldest first.
     """
 
     page: LogPage
     shown: int
     first_error: StoredLogRecord | None = None
     last: Sequence[StoredLogRecord] = ()
+    preceding: Sequence[StoredLogRecord] = ()
 
 
-def room(records: Sequence[StoredLogRecord], form: Format) -> int:
-    """How many of these records one answer can show; at least one where there is any."""
+def room(records: Sequence[StoredLogRecord], form: Format, *, failed: bool = False) -> int:
+    """How many of these records one answer can show; at least one where there is any.
+
+    Args:
+        records: Those that were read.
+        form: Of the answer.
+        failed: Whether the execution failed.
+    """
     left = _characters_max(form)
     known: set[tuple[str, str, str]] = set()
     for index, record in enumerate(records):
@@ -50,7 +58,10 @@ def room(records: Sequence[StoredLogRecord], form: Format) -> int:
         if form == "concise" and key in known:
             continue
         known.add(key)
-        left -= len(json.dumps(_entry(Repeated(record.message, 1, record, record), form))) + _COUNT_CHARACTERS
+        left -= (
+            len(json.dumps(_entry(Repeated(record.message, 1, record, record), form, failed=failed)))
+            + _COUNT_CHARACTERS
+        )
         if left < 0 and index:
             return index
     return len(records)
@@ -60,7 +71,7 @@ def logs(execution: Execution, fetched: Fetched, wording: Wording, form: Format)
     """The answer of `get_execution_logs`."""
     records = fetched.page.records[: fetched.shown]
     groups = collapse(records) if form == "concise" else [Repeated(one.message, 1, one, one) for one in records]
-    entries = [_entry(group, form) for group in groups]
+    entries = [_entry(group, form, failed=execution.status is Status.FAILED) for group in groups]
     more = fetched.page.more or fetched.shown < len(fetched.page.records)
     summary = _summary(execution, fetched, records)
     structured: JsonObject = {
@@ -72,7 +83,8 @@ def logs(execution: Execution, fetched: Fetched, wording: Wording, form: Format)
         "more": more,
         "next": _next(execution, fetched, wording, more=more),
     }
-    head = _summary_text(execution, summary)
+    told = fetched.preceding if fetched.first_error not in records else ()
+    head = _summary_text(execution, summary, [_brief(one) for one in told])
     body_max = (TEXT_CHARACTERS_MAX if form == "concise" else DETAILED_CHARACTERS_MAX) - len(head) - 500
     body = clip("\n".join(map(_text, entries)), body_max)
     text = paragraphs([head, body, structured["next"]])
@@ -87,7 +99,7 @@ def _text_max(form: Format) -> int:
     return TEXT_CHARACTERS_MAX if form == "concise" else DETAILED_CHARACTERS_MAX
 
 
-def _entry(group: Repeated[StoredLogRecord], form: Format) -> JsonObject:
+def _entry(group: Repeated[StoredLogRecord], form: Format, *, failed: bool) -> JsonObject:
     record, concise = group.first, form == "concise"
     message_max = _CONCISE_MESSAGE_MAX if concise else _DETAILED_MESSAGE_MAX
     entry: JsonObject = {
@@ -109,17 +121,19 @@ def _entry(group: Repeated[StoredLogRecord], form: Format) -> JsonObject:
         else:
             entry["context_text"] = clip(context, _CONCISE_CONTEXT_MAX)
     if record.error is not None or record.stack_trace is not None:
-        entry["error_info"] = _error_info(record, concise=concise)
+        entry["error_info"] = _error_info(record, concise=concise, failed=failed)
     return entry
 
 
-def _error_info(record: LogRecord, *, concise: bool) -> JsonObject:
+def _error_info(record: LogRecord, *, concise: bool, failed: bool) -> JsonObject:
     info: JsonObject = {}
     if record.error is not None:
         info |= {"type": record.error.type, "message": clip(record.error.message, _CONCISE_MESSAGE_MAX)}
     if record.stack_trace is not None:
         stack_max = _CONCISE_STACK_MAX if concise else _DETAILED_MESSAGE_MAX
         info["stack_trace"] = clip_start(record.stack_trace, stack_max)
+    if record.error is not None and (advice := logged_suggestions(record.error, failed=failed)):
+        info["suggestions"] = advice
     return info
 
 
@@ -127,13 +141,11 @@ def _summary(execution: Execution, fetched: Fetched, shown: Sequence[StoredLogRe
     counts = fetched.page.counts
     summary: JsonObject = {"total": sum(counts.values()), "counts": counts, "shown": len(shown)}
     if (error := fetched.first_error) is not None:
-        at = next((index for index, one in enumerate(shown) if one == error), None)
-        before = shown[0:0] if at is None else shown[max(0, at - _PRECEDING_MAX) : at]
         summary["first_error"] = {
             "timestamp": iso(error.at_ns),
             "logger": error.logger,
             "message": clip(error.message, _CONCISE_MESSAGE_MAX),
-            "preceding": [_brief(one) for one in before],
+            "preceding": [_brief(one) for one in fetched.preceding],
         }
         if error.error is not None:
             summary["first_error"]["type"] = error.error.type
@@ -148,7 +160,7 @@ def _brief(record: LogRecord) -> str:
     return f"{record.level}: {clip(record.message, _LINE_MAX)}"
 
 
-def _summary_text(execution: Execution, summary: JsonObject) -> str:
+def _summary_text(execution: Execution, summary: JsonObject, preceding: Sequence[str]) -> str:
     counts = ", ".join(f"{count} {level}" for level, count in summary["counts"].items() if count)
     error = summary.get("first_error")
     return paragraphs(
@@ -157,6 +169,7 @@ def _summary_text(execution: Execution, summary: JsonObject) -> str:
             + (f" ({counts}), {summary['shown']} of them here." if counts else "."),
             "Some records were lost with the process that made them." if summary.get("incomplete") else None,
             f"First error, {error['timestamp']}: {error['message']}" if error else None,
+            "Before it:\n" + "\n".join(f"  {one}" for one in preceding) if preceding else None,
             "Last records:\n" + "\n".join(f"  {one}" for one in summary["last"]) if "last" in summary else None,
         ]
     )
@@ -175,6 +188,7 @@ def _text(entry: JsonObject) -> str:
             text += f"\n  {info['type']}: {info['message']}"
         if "stack_trace" in info:
             text += "\n  " + info["stack_trace"].rstrip().replace("\n", "\n  ")
+        text += "".join(f"\n  Suggestion: {one}" for one in info.get("suggestions", ()))
     return text
 
 

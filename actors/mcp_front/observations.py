@@ -6,8 +6,18 @@ from actors.mcp_front.call import ToolCall
 from actors.mcp_front.log_answers import Fetched
 from ipc.link import Link
 from ratchet import rpc
-from ratchet.messages import GET_EXECUTION, READ_LOGS, READ_SPANS, GetExecution, LogPage, ReadLogs, ReadSpans
-from ratchet.models import Execution
+from ratchet.logsummary import PRECEDING
+from ratchet.messages import (
+    GET_EXECUTION,
+    READ_LOGS,
+    READ_SPANS,
+    GetExecution,
+    LogPage,
+    ReadLogs,
+    ReadSpans,
+    StoredLogRecord,
+)
+from ratchet.models import Execution, Status
 
 _SECONDS = 10.0
 _LAST_RECORDS = 3
@@ -36,7 +46,8 @@ async def _logs(call: ToolCall, execution: Execution) -> Answer:
         after=given.get("cursor"),
     )
     page = await _read(link, request)
-    shown = log_answers.room(page.records, given["format"])
+    failed = execution.status is Status.FAILED
+    shown = log_answers.room(page.records, given["format"], failed=failed)
     if shown < len(page.records):
         # The cursor of a shorter page is the store's to give.
         page = await _read(link, request.model_copy(update={"limit": shown}))
@@ -71,15 +82,28 @@ async def _read(link: Link, request: ReadLogs) -> LogPage:
 
 
 async def _with_highlights(link: Link, page: LogPage, shown: int, request: ReadLogs) -> Fetched:
-    """The page, and of what it leaves out the first error and the newest records. Only a first page needs them."""
-    first_error = next((one for one in page.records if one.level == "error"), None)
-    last: list[log_answers.StoredLogRecord] = []
-    if request.after is None:
-        execution_id = request.execution_id
-        if first_error is None and page.counts.get("error"):
-            errors = await _read(link, ReadLogs(execution_id=execution_id, level="error", limit=1))
-            first_error = next(iter(errors.records), None)
-        if page.more:
-            newest = ReadLogs(execution_id=execution_id, level=request.level, limit=_LAST_RECORDS, tail=True)
-            last = list((await _read(link, newest)).records)
-    return Fetched(page, shown, first_error, last)
+    """The page and, where it is a first one, the first error with what preceded it and the newest records."""
+    if request.after is not None:
+        return Fetched(page, shown)
+    first_error = await _first_error(link, page, request)
+    last: list[StoredLogRecord] = []
+    if page.more:
+        newest = ReadLogs(execution_id=request.execution_id, level=request.level, limit=_LAST_RECORDS, tail=True)
+        last = list((await _read(link, newest)).records)
+    if first_error is None:
+        return Fetched(page, shown, last=last)
+    before = ReadLogs(
+        execution_id=request.execution_id, before=first_error.position, limit=PRECEDING, tail=True
+    )  # whatever the page left out by level and search
+    return Fetched(page, shown, first_error, last, preceding=(await _read(link, before)).records)
+
+
+async def _first_error(link: Link, page: LogPage, request: ReadLogs) -> StoredLogRecord | None:
+    """Of the whole log."""
+    if not page.counts.get("error"):
+        return None
+    found = None if request.search else next((one for one in page.records if one.level == "error"), None)
+    if found is not None:
+        return found
+    errors = await _read(link, ReadLogs(execution_id=request.execution_id, level="error", limit=1))
+    return next(iter(errors.records), None)

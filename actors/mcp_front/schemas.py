@@ -177,6 +177,7 @@ LOG_ENTRY: JsonObject = {
                 "type": {"type": "string"},
                 "message": {"type": "string"},
                 "stack_trace": {"type": "string"},
+                "suggestions": listed({"type": "string"}, "What to do, where the error itself tells."),
             },
         },
     },
@@ -190,7 +191,13 @@ LOG_SUMMARY: JsonObject = {
         "total": integer("Records there are."),
         "counts": {"type": "object", "description": "Records by level.", "additionalProperties": {"type": "integer"}},
         "shown": integer("Records that this answer shows."),
-        "first_error": {"type": "object", "description": "timestamp, type, message, logger, preceding records."},
+        "first_error": {
+            "type": "object",
+            "properties": {
+                **{name: {"type": "string"} for name in ("timestamp", "type", "message", "logger")},
+                "preceding": listed({"type": "string"}, "The records right before it, oldest first."),
+            },
+        },
         "last": listed({"type": "string"}, "The newest records, where this page does not reach them."),
         "incomplete": {"type": "boolean", "description": "Records were lost with the process that made them."},
     },

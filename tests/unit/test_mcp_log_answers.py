@@ -15,6 +15,8 @@ from ratchet.messages import LogPage, StoredLogRecord
 from ratchet.models import LEVELS, Attempt, ExceptionInfo, Status
 from tests.unit.mcp_examples import START_NS, WORDING, execution, record
 
+FRAME = {"file": "/tasks/csv.py", "line": 12, "function": "parse", "in_task": True}
+
 
 def page(records: Sequence[StoredLogRecord], *, more: bool = False, **counts: int) -> LogPage:
     counted = {level: sum(one.level == level for one in records) for level in LEVELS}
@@ -40,7 +42,7 @@ def test_a_record_is_given_with_its_context_and_error() -> None:
         record(1, "reading", context={"file": "a.csv"}),
         record(2, "failed", "error", error=error, stack_trace="Traceback …\nValueError: bad"),
     ]
-    made = answer(fetched(records, first_error=records[1]))
+    made = answer(fetched(records, first_error=records[1], preceding=records[:1]))
     first, second = made.structured["logs"]
     assert first["timestamp"] == "2026-07-28T09:30:00.001Z"
     assert first["context"] == {"file": "a.csv"}
@@ -114,3 +116,44 @@ def test_lost_records_are_not_hidden() -> None:
     made = answer(fetched([record(1, "a")]), attempts=[attempt])
     assert made.structured["summary"]["incomplete"]
     assert "were lost" in made.text
+
+
+def test_what_preceded_the_first_error_is_told_where_the_page_does_not_show_it() -> None:
+    error = record(9, "the disk is full", "error")
+    made = answer(Fetched(page([error]), 1, error, preceding=[record(8, "writing row 8")]))
+    assert made.structured["summary"]["first_error"]["preceding"] == ["info: writing row 8"]
+    assert "writing row 8" not in made.text
+    elsewhere = answer(Fetched(page([record(20, "bye")], error=1), 1, error, preceding=[record(8, "writing row 8")]))
+    assert "Before it:\n  info: writing row 8" in elsewhere.text
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "advice"),
+    [
+        (
+            Status.COMPLETED,
+            {"type": "KeyError", "message": "no 'colour', did you mean 'color'?"},
+            "whether color was meant",
+        ),
+        (Status.COMPLETED, {"type": "ValueError", "message": "choose from 'a' or 'b'"}, "lists what is right: a, b."),
+        (Status.COMPLETED, {"type": "Busy", "message": "later", "facts": {"retry_after": "7"}}, "Retry-After 7."),
+        (Status.COMPLETED, {"type": "ConnectionRefusedError", "message": "refused"}, None),
+        (Status.FAILED, {"type": "ConnectionRefusedError", "message": "refused"}, "check the host, the port"),
+        (
+            Status.FAILED,
+            {"type": "ZeroDivisionError", "message": "by zero", "frames": [FRAME]},
+            "It is csv.py:12 in parse.",
+        ),
+        (Status.FAILED, {"type": "ZeroDivisionError", "message": "by zero"}, None),
+        (Status.FAILED, {"type": "RowError", "message": "row 7 is bad"}, None),
+    ],
+)
+def test_an_error_has_suggestions_where_it_says_what_to_do(status: Status, error: Any, advice: str | None) -> None:
+    one = record(1, "failed", "error", error=ExceptionInfo.model_validate(error))
+    made = answer(fetched([one], first_error=one), status=status)
+    [entry] = made.structured["logs"]
+    said = entry["error_info"].get("suggestions", [])
+    assert bool(said) is (advice is not None)
+    if advice is not None:
+        assert advice in said[0]
+        assert f"Suggestion: {said[0]}" in made.text
