@@ -154,7 +154,7 @@ class Dispatcher:
 
     def _amend(self, live: Live, attempt: Attempt) -> None:
         others = [one for one in live.execution.attempts if one.fence != attempt.fence]
-        live.update(attempts=[*others, attempt])
+        live.amend(attempts=[*others, attempt])
 
     async def cancel(self, live: Live, reason: str) -> None:
         """Ask an execution to stop; idempotent.

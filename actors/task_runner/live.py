@@ -34,9 +34,13 @@ class Live:
         """The current one, or the last."""
         return self.execution.attempts[-1] if self.execution.attempts else None
 
+    def amend(self, **changes: Any) -> None:
+        """Replace fields that nobody waits for."""
+        self.execution = self.execution.model_copy(update=changes)
+
     def update(self, **changes: Any) -> None:
         """Replace fields of the execution and wake whoever waits."""
-        self.execution = self.execution.model_copy(update=changes)
+        self.amend(**changes)
         for event in self._waiting:
             event.set()
 

@@ -57,15 +57,15 @@ class Reports:
             StaleFenceError: It is not the current attempt; its telemetry is stored even so.
             StoreError: The end could not be recorded; it must be reported again.
         """
-        # Under way before the end is announced: a store has it before anybody can ask for it because of that.
-        storing = asyncio.create_task(self._store_rest(body))
         try:
             await self._record(body)
         except StaleFenceError:
             await self._find_earlier(body)
             raise
         finally:
-            self._settle(body.execution_id, await storing)
+            # Sent in the turn of the loop in which the end is announced, and so before any request that follows from it
+            # can pass through here; not earlier, because two commits at once each wait for the other's fsync.
+            self._settle(body.execution_id, await self._store_rest(body))
 
     def seen(self, execution: Execution) -> Execution:
         """The execution with what is known of its telemetry by now; None where the stores have not answered yet."""

@@ -135,8 +135,6 @@ class Run:
                 self._on_progress(body)
             case "done":
                 self._settle(Done(body))
-            case "started":
-                self._started_ns = time.time_ns()
             case _:
                 log.warning("a child sent an unknown message", pid=self.child.pid, kind=kind)
 

@@ -1,7 +1,7 @@
 """A child: loads one task file and runs its tasks, one execution at a time, until its channel closes.
 
 Protocol with the worker (framing of `ratchet.channel`): takes `describe`, `run` and `cancel`; says `described`,
-`started`, `log`, `span`, `progress` and `done`.
+`log`, `span`, `progress` and `done`.
 """
 
 import faulthandler
@@ -115,7 +115,6 @@ class Child:
 
     def _run(self, order: RunOrder) -> None:
         started_ns = time.time_ns()
-        self._outlet.send("started", {})
         limits = {**self._limits, "cpu_seconds": order.cpu_seconds}
         describer = Describer(order.roots, order.path, limits)
         self._recorder.open(describer, trace=order.trace)
