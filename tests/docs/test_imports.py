@@ -7,7 +7,8 @@ from pathlib import Path
 from tests.docs.documents import ROOT
 
 # What runs on the tasks' interpreter, which has these packages and no others of ours.
-CHILD_RUNTIME = ("ratchet/runtime", "ratchet/authoring.py", "ratchet/context.py", "ratchet/signature.py")
+CHILD_RUNTIME = ("ratchet/runtime", "ratchet/authoring.py", "ratchet/content.py", "ratchet/context.py",
+                 "ratchet/signature.py")  # fmt: skip
 CHILD_PACKAGES = {"pydantic", "pydantic_core", "msgpack", "ratchet"}
 
 

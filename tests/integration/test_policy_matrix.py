@@ -5,6 +5,7 @@ The table is written by hand: a tool, a route or another kind of offer without a
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from itertools import product
 from typing import Any, cast
 
@@ -83,6 +84,9 @@ EXPECTED_PROMPTS: dict[str, tuple[str, Mapping[str, str]]] = {
     "run_task": ("execute_task", {"task_id": "safe-add"}),
     "review_recent_failures": ("list_executions", {"since": "1h"}),
 }
+# Task that is a tool of its own, by whether there is anybody for whom it is: dangerous ones are there for nobody.
+EXPECTED_EXPOSED = {"safe-add": True, "other-add": True, "safe-wipe": False}
+EXPOSED_PATTERNS = ["safe-add", "other-*", "safe-wipe"]
 ALIASES = ("ratchet_{}", "ratchet.{}", "{}")
 
 SETS: dict[str, Json] = {
@@ -105,6 +109,17 @@ def expected(row: Row, permissions: Json, *, own: bool) -> str | None:
     return "unknown_execution" if row.about_execution and not own else None
 
 
+def exposed_to(permissions: Json) -> set[str]:
+    if not permissions.get(EXECUTES, True):
+        return set()
+    patterns: list[str] = permissions.get("allowed_task_patterns", ["*"])
+    return {
+        name
+        for name, for_somebody in EXPECTED_EXPOSED.items()
+        if for_somebody and any(fnmatchcase(name, pattern) for pattern in patterns)
+    }
+
+
 @dataclass(frozen=True)
 class World:
     """A project in which everybody has the same permissions, and an execution of each client."""
@@ -123,7 +138,8 @@ def running(
 ) -> Iterator[tuple[RunningProject, Json]]:
     permissions = SETS[request.param]
     folder = tmp_path_factory.mktemp(request.param) / "project"
-    with started_project(folder, tasks=TASKS, config=configuration(permissions), environ=KEYS) as project:
+    config = configuration(permissions, expose_tasks=EXPOSED_PATTERNS)
+    with started_project(folder, tasks=TASKS, config=config, environ=KEYS) as project:
         yield project, permissions
 
 
@@ -170,7 +186,7 @@ async def test_lists_hold_what_may_be_used_and_nothing_else(world: World, way: W
         )
         listings = [await told(client, "list_executions", limit=100, **one) for one in filters]
     usable = {name for name, row in EXPECTED.items() if expected(row, world.permissions, own=True) is None}
-    assert tools == {f"ratchet_{name}" for name in usable}
+    assert tools == {f"ratchet_{name}" for name in usable} | exposed_to(world.permissions)
     if way.transport == "stdio":
         assert not [name for name in EXPECTED.keys() - usable if name in instructions]
 
@@ -187,6 +203,29 @@ async def test_lists_hold_what_may_be_used_and_nothing_else(world: World, way: W
         ids = {row["execution_id"] for row in listing["executions"]}
         assert world.executions[way.name] in ids
         assert world.executions[way.foreigner] not in ids
+
+
+@every_way
+async def test_every_exposed_task(world: World, way: Way) -> None:
+    """It runs for whom it is listed, and is unknown to everybody else, whoever has been told of it."""
+    found: dict[str, str | None] = {}
+    async with entered(world.project, way) as client:
+        for name in EXPECTED_EXPOSED:
+            try:
+                result = await client.call_tool(name, {})
+            except MCPError as error:
+                found[name] = error.message.partition(":")[0]
+            else:
+                assert not result.is_error
+                found[name] = None
+                owned = await told(client, "get_execution_status", **execution_of(result.meta))
+                assert (owned["task_id"], owned["source"]["client"]) == (name, way.name)
+    there = exposed_to(world.permissions)
+    assert found == {name: None if name in there else f"Unknown tool '{name}'" for name in EXPECTED_EXPOSED}
+
+
+def execution_of(meta: Mapping[str, Any] | None) -> Json:
+    return {"execution_id": (meta or {})["ratchet/execution_id"]}
 
 
 @every_way

@@ -173,3 +173,21 @@ def test_field_as_a_default_is_refused_because_ordinary_calls_would_get_it() -> 
 
     with pytest.raises(TaskDefinitionError, match=r"Annotated\[type, Field"):
         Interface(definition_of(work))
+
+
+def test_constraints_are_about_the_whole_input_and_nothing_else() -> None:
+    given = {"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}
+
+    @task(constraints=given)
+    def contact(phone: str = "", email: str = "") -> None: ...
+
+    schema = Interface(definition_of(contact)).input_schema
+    assert schema["anyOf"] == given["anyOf"]
+    assert schema["properties"].keys() == {"phone", "email"}
+    with pytest.raises(TaskDefinitionError, match=r"'properties'; it may have .*anyOf"):
+        task(constraints={"properties": {}})(_nothing)
+    with pytest.raises(TaskDefinitionError, match="not JSON"):
+        task(constraints={"anyOf": {1}})(_nothing)
+
+
+def _nothing() -> None: ...
