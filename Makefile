@@ -10,6 +10,7 @@ STAMP  := $(VENV)/.setup-done
 # Pages are tested in a browser where there is one.
 EXTRAS := examples,dev$(if $(shell command -v chromium),$(comma)browser)
 ARGS   ?=
+WORKERS ?= 2
 ONLY   ?=
 
 help: ## list the targets
@@ -28,8 +29,9 @@ $(STAMP): pyproject.toml constraints.txt
 run: setup ## start Ratchet with the example tasks, run one of them through MCP, stay up
 	$(BIN)/python -P -m examples.quickstart $(ARGS)
 
+# Most tests wait for processes, so two at a time use two cores; the tests of a file share what they start.
 test: setup ## every suite but the checks of the documentation; ARGS=… goes to pytest
-	$(BIN)/python -m pytest --ignore=tests/docs $(ARGS)
+	$(BIN)/python -m pytest --ignore=tests/docs --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 check: setup ## format, lint, types, import contracts, documentation
 	$(BIN)/ruff format --check .

@@ -5,6 +5,8 @@ import pickle
 import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,10 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def environ(tmp_path: Path) -> dict[str, str]:
-    runtime = tmp_path / "run"
-    runtime.mkdir(mode=0o700)
-    return {"XDG_RUNTIME_DIR": str(runtime), "HOME": str(tmp_path / "home")}
+def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """An environment whose runtime directory has a path that is short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="run-") as runtime:
+        yield {"XDG_RUNTIME_DIR": runtime, "HOME": str(tmp_path / "home")}
 
 
 @pytest.fixture
