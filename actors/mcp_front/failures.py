@@ -107,19 +107,31 @@ def _problem_text(problem: Any) -> str:
 
 def next_after_failure(execution: Execution, failure: Failure, names: ToolNames) -> str | None:
     """The call to make after a failed execution; None where the caller may make none that helps."""
-    execution_id, task_id = execution.execution_id, execution.task_id
+    if failure.category in (Category.WORKER_LOST, Category.SHUTDOWN):  # nothing to be analysed: it is not at fault
+        if not names.offers("execute_task"):
+            return None
+        again = names.advertised("execute_task")
+        return f"If the task's effects may happen twice, call {again} with the same input again."
+    if not names.offers("analyze_execution_error"):
+        return _without_analysis(execution, failure, names)
+    call = names.call("analyze_execution_error", execution_id=execution.execution_id)
+    return f"For the cause, what to change and whether to run it again call {call}."
+
+
+def _without_analysis(execution: Execution, failure: Failure, names: ToolNames) -> str | None:
+    """The same for those who may not read logs."""
+    task_id = execution.task_id
     match failure.category:
         case Category.INVALID_INPUT:
             schema = names.call("list_available_tasks", filter=task_id, include_schemas=True)
-            return f"Correct the input and call {names.advertised('execute_task')} again. The schema: call {schema}."
-        case Category.WORKER_LOST | Category.SHUTDOWN:
-            again = names.advertised("execute_task")
-            return f"If the task's effects may happen twice, call {again} with the same input again."
+            again = f" and call {names.advertised('execute_task')} again" if names.offers("execute_task") else ""
+            return f"Correct the input{again}. The schema: call {schema}."
         case Category.TIMEOUT:
             advice = "Give it less to do, or have its timeout raised."
             if not names.offers("get_execution_trace"):
                 return advice
-            return f"{advice} Where the time went: call {names.call('get_execution_trace', execution_id=execution_id)}."
+            trace = names.call("get_execution_trace", execution_id=execution.execution_id)
+            return f"{advice} Where the time went: call {trace}."
         case Category.INVALID_OUTPUT:
             listing = names.call("list_available_tasks", filter=task_id, include_schemas=True)
             return (
@@ -128,11 +140,8 @@ def next_after_failure(execution: Execution, failure: Failure, names: ToolNames)
         case Category.TASK_BROKEN:
             listing = names.call("list_available_tasks", filter=task_id)
             return f"The task's file has to be mended; its error: call {listing}."
-        case _ if not names.offers("get_execution_logs"):
-            return None
         case _:
-            logs = names.call("get_execution_logs", execution_id=execution_id, level="warn")
-            return f"See what it logged before it failed: call {logs}."
+            return None
 
 
 # --- calls that were refused or not answered --------------------------------------------------------------------

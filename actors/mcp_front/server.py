@@ -44,11 +44,12 @@ def _instructions(names: ToolNames) -> str:
 
     listing, status = names.advertised("list_available_tasks"), names.advertised("get_execution_status")
     run = where("execute_task", "; {} runs one and waits for the result")
-    logs = where("get_execution_logs", ", then {} with level: warn")
-    trace = where("get_execution_trace", ", then {} for where the time went")
+    analysis = where("analyze_execution_error", ", then call {} for the cause and what to change")
+    logs = where("get_execution_logs", ", {} with level: warn for what led to it")
+    trace = where("get_execution_trace", ", {} for where the time went")
     return f"""\
 Ratchet runs typed Python tasks in supervised processes and keeps every run's output, logs, trace and errors.
 - {listing} names the tasks and their inputs{run}.
 - An execution goes on when a call ends. While it is `running`, follow it with {status} and wait_seconds.
-- After a failure read the error first{logs}{trace}.
+- After a failure read the error first{analysis}{logs}{trace}.
 - Every answer says in `next` which call to make next. Long answers are cut and say which call shows the rest."""

@@ -79,7 +79,7 @@ async def test_a_failure_says_the_cause_first_and_what_to_call_next(
     assert error["location"]["source"].startswith("raise RuntimeError(message)")
     assert error["causes"][0]["type"] == "ValueError"
     assert result.structured["execution_id"] in result.structured["next"]
-    assert "ratchet_get_execution_logs" in result.structured["next"]
+    assert "ratchet_analyze_execution_error" in result.structured["next"]
     first_lines = result.text.splitlines()[:2]
     assert "RuntimeError: no such row" in first_lines
     assert result.structured["next"] in result.text
@@ -215,6 +215,8 @@ async def test_logs_of_a_talkative_task_fit_and_hold_the_error(
         assert "row 999 of 1000 read" in summary["last"][-1]
         errors = await one.call("get_execution_logs", {"execution_id": execution_id, "level": "error"})
         assert [line["message"] for line in errors.structured["logs"]] == ["the disk of node-7 is full"]
+        preceding = errors.structured["summary"]["first_error"]["preceding"]
+        assert preceding == [f"info: row {number} of 1000 read" for number in range(495, 500)]
         second = await one.call(
             "get_execution_logs", {"execution_id": execution_id, "cursor": result.structured["next_cursor"]}
         )

@@ -1,6 +1,7 @@
 """Executions as answers: cause first, small, whole for programs, with the next call."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import jsonschema_rs
@@ -75,8 +76,20 @@ def test_a_failure_names_cause_and_frame_before_anything_else() -> None:
 def test_every_category_has_a_meaning_and_a_next_step(category: Category) -> None:
     answer = ran(status=Status.FAILED, failure=failure(category))
     assert f"Category: {category.value} (" in answer.text
-    assert "ratchet_" in answer.structured["next"]
+    lost = category in (Category.WORKER_LOST, Category.SHUTDOWN)
+    assert ("ratchet_execute_task" if lost else "ratchet_analyze_execution_error") in answer.structured["next"]
     assert answer.structured["next"] in answer.text
+
+
+@pytest.mark.parametrize("category", list(Category))
+def test_the_next_step_after_a_failure_is_one_that_the_caller_may_make(category: Category) -> None:
+    withheld = {"analyze_execution_error", "get_execution_logs", "get_execution_trace", "execute_task"}
+    names = replace(WORDING.names, withheld=frozenset(withheld))
+    failed = execution(Status.FAILED, failure=failure(category))
+    advice = execution_answers.ran(failed, replace(WORDING, names=names)).structured["next"]
+    assert [name for name in withheld if name in (advice or "")] == []
+    if category in (Category.INVALID_INPUT, Category.INVALID_OUTPUT, Category.TASK_BROKEN):
+        assert "ratchet_list_available_tasks" in advice
 
 
 def test_a_dead_process_is_told_with_signal_and_last_lines() -> None:
