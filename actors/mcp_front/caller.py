@@ -19,7 +19,9 @@ from ratchet.models import JsonObject, Source
 from ratchet.policy.client import Client
 from ratchet.policy.profiles import Profiles
 
-_SESSION_HEADER = "mcp-session-id"
+SESSION_HEADER = "mcp-session-id"
+MESSAGES_PATH = "/messages/"
+_SESSION_QUERY = "session_id"
 _SAID_CHARACTERS_MAX = 100
 
 Context = ServerRequestContext[Any, Any]
@@ -47,13 +49,11 @@ def caller_in(front: Front, context: Context) -> Caller:
         MCPError: This is nobody who may come in.
     """
     client = client_in(front)
-    request = context.request
-    session = request.headers.get(_SESSION_HEADER) if isinstance(request, Request) else front.connection
     said = context.session.client_params
     source = Source(
         kind="mcp",
         client=client.name,
-        session_id=session,
+        session_id=_session_of(context, front.connection),
         client_info=None if said is None else _described(said.client_info),
     )
     return Caller(client, source, wait_key_of(context, context.request_id, connection=front.connection))
@@ -73,9 +73,18 @@ def client_in(front: Front) -> Client:
 
 def wait_key_of(context: Context, request_id: str | int | None, *, connection: str) -> WaitKey | None:
     """How requests of this session are told apart; None where the session has no name or the request no id."""
-    request = context.request
-    session = request.headers.get(_SESSION_HEADER) if isinstance(request, Request) else connection
+    session = _session_of(context, connection)
     return None if session is None or request_id is None else (session, str(request_id))
+
+
+def _session_of(context: Context, connection: str) -> str | None:
+    """How the transport names the session."""
+    request = context.request
+    if not isinstance(request, Request):
+        return connection
+    if request.url.path == MESSAGES_PATH:
+        return request.query_params.get(_SESSION_QUERY)
+    return request.headers.get(SESSION_HEADER)
 
 
 def _described(info: Implementation) -> JsonObject:

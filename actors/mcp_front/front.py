@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -41,6 +42,7 @@ class Front:
         waits: What running requests wait for.
         notifications: What clients are told without asking.
         loudness: What sessions want to hear of logs.
+        counted: What else was refused or given up here, by name.
         now_ns: The clock.
     """
 
@@ -58,6 +60,7 @@ class Front:
     waits: Waits = field(default_factory=Waits)
     notifications: Notifications = field(default_factory=Notifications)
     loudness: Loudness = field(default_factory=Loudness)
+    counted: Counter[str] = field(default_factory=Counter[str])
     now_ns: Callable[[], int] = time.time_ns
     _beside: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
 
@@ -68,6 +71,7 @@ class Front:
             **self.link.counters,
             "audit_dropped": self.audit.dropped,
             "notifications_dropped": self.notifications.dropped,
+            **self.counted,
         }
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:

@@ -1,5 +1,7 @@
 """The HTTP front: the MCP endpoint `/mcp` (Streamable HTTP, both eras) and the front's own routes, on one socket.
 
+Where the configuration wants it, the older SSE transport is beside it (`sse.py`).
+
 The socket is bound by the supervisor and outlives this process, so a restart refuses no connection.
 """
 
@@ -15,14 +17,18 @@ import uvicorn
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import AnyHttpUrl
+from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from actors.mcp_front import sse
 from actors.mcp_front.auth import ApiKeyHeader, ApiKeys
 from actors.mcp_front.entrance import NotedRefusals
 from actors.mcp_front.front import Front
 from actors.mcp_front.header_values import HeaderValues
 from actors.mcp_front.routes import make_routes
 from actors.mcp_front.server import make_server
+from actors.mcp_front.sessions import SessionLimits, Sessions
+from actors.mcp_front.sse import SseFront
 from actors.mcp_front.waits import Waits
 from ratchet.config.mcp import ServerConfig
 
@@ -49,13 +55,24 @@ def make_app(front: Front, config: ServerConfig, draining: asyncio.Event) -> ASG
     """
     keys = ApiKeys.resolve(config.auth, os.environ)
     security = _security(config)
-    app: ASGIApp = make_server(front).streamable_http_app(
+    sessions = Sessions(config.sessions, draining, front.counted)
+    server = make_server(front)
+    server.middleware.append(sessions.bind)
+    routes = make_routes(front, security, authenticated=keys is not None)
+    if config.transport == "sse":
+        routes += SseFront(server, security, front.profiles, sessions, draining).routes(authenticated=keys is not None)
+    served = server.streamable_http_app(
         streamable_http_path=PATH,
         transport_security=security,
         auth=None if keys is None else AuthSettings(issuer_url=_NO_ISSUER, resource_server_url=None),
         token_verifier=keys,
-        custom_starlette_routes=make_routes(front, security, authenticated=keys is not None),
+        session_idle_timeout=config.sessions.idle_seconds,
+        max_sessions=None,  # bounded below, for each client too
+        custom_starlette_routes=routes,
     )
+    # Innermost: who asks is known there.
+    served.user_middleware.append(Middleware(SessionLimits, sessions, front.profiles, PATH))
+    app: ASGIApp = served
     if keys is not None:
         app = ApiKeyHeader(NotedRefusals(app, front))
     return EndStreamsOnDrain(HeaderValues(app), draining)
@@ -79,7 +96,10 @@ def _security(config: ServerConfig) -> TransportSecuritySettings:
 
 
 class EndStreamsOnDrain:
-    """ASGI middleware: a client that only listens (GET) sees the end of its stream when the front drains."""
+    """ASGI middleware: a client that only listens (GET) sees the end of its stream when the front drains.
+
+    Not where answers come on that stream: those of SSE are given first.
+    """
 
     def __init__(self, app: ASGIApp, draining: asyncio.Event) -> None:
         self._app = app
@@ -87,7 +107,7 @@ class EndStreamsOnDrain:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
-        if scope["type"] != "http" or scope["method"] != "GET":
+        if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] == sse.PATH:
             return await self._app(scope, receive, send)
 
         async def receive_until_drain() -> Message:

@@ -93,13 +93,28 @@ class PerformanceConfig(Section):
     )
 
 
+class SessionsConfig(Section):
+    """Sessions of HTTP and SSE; the newest protocol has none."""
+
+    max: Count = Field(default=1000, ge=1, description="sessions that may be open at a time; the next gets 503")
+    max_per_client: Count = Field(
+        default=200, ge=1, description="sessions that a client may have open at a time; its next gets 429"
+    )
+    idle_seconds: Seconds = Field(
+        default=1800.0,
+        gt=0,
+        description="a session ends after so long without a message; at `/mcp` an open stream keeps it",
+    )
+
+
 class ServerConfig(Section):
     """The MCP server."""
 
     enabled: bool = Field(default=True, description="whether there is an HTTP server at all")
     transport: Literal["http", "sse", "stdio"] = Field(
         default="http",
-        description="`http`: Streamable HTTP at `/mcp`; `sse`: the same; `stdio`: no port, only `ratchet stdio`",
+        description="`http`: Streamable HTTP at `/mcp`; `sse`: the older transport at `/sse` as well; "
+        "`stdio`: no port, only `ratchet stdio`",
     )
     bind_address: BindAddress = Field(
         default="127.0.0.1:8090", description="host and port of the HTTP server; port 0 takes a free one"
@@ -116,6 +131,7 @@ class ServerConfig(Section):
     stdio: StdioConfig = StdioConfig()
     security: SecurityConfig = SecurityConfig()
     performance: PerformanceConfig = PerformanceConfig()
+    sessions: SessionsConfig = SessionsConfig()
 
     @property
     def address(self) -> Address:
@@ -124,7 +140,7 @@ class ServerConfig(Section):
 
     @property
     def serves_http(self) -> bool:
-        """Whether there is an HTTP server: `sse` is the older name of `http`, `stdio` alone opens no port."""
+        """Whether there is an HTTP server: with `stdio` alone there is no port."""
         return self.enabled and self.transport != "stdio"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ratchet.errors import RefusedError, UnavailableError
 from ratchet.supervision.children import Actor, Children
 from ratchet.supervision.place import Place
-from ratchet.supervision.resources import bind_http, http_url
+from ratchet.supervision.resources import bind_http, http_addresses
 from ratchet.supervision.spec import ChildTable
 
 HTTP_SOCKET = "http"
@@ -30,7 +30,7 @@ class Fronts:
     @property
     def addresses(self) -> list[str]:
         """Where MCP clients connect over HTTP."""
-        return [http_url(self._listener)] if self._listener else []
+        return http_addresses(self._listener, self._place.config) if self._listener else []
 
     @property
     def names(self) -> list[str]:

@@ -91,3 +91,10 @@ def http_url(listener: socket.socket) -> str:
     bound, port = listener.getsockname()[:2]
     host = _WILDCARDS.get(str(bound), str(bound))
     return f"http://[{host}]:{port}/mcp" if ":" in host else f"http://{host}:{port}/mcp"
+
+
+def http_addresses(listener: socket.socket, config: Config) -> list[str]:
+    """Every address that an MCP client may use, the one to prefer first."""
+    url = http_url(listener)
+    older = [url.removesuffix("/mcp") + "/sse"] if config.mcp.server.transport == "sse" else []
+    return [url, *older]
