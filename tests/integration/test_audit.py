@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import mcp_types as t
 import pytest
 from mcp.shared.exceptions import MCPError
 
@@ -13,6 +14,7 @@ from tests.harness import Json, RunningProject, eventually_async, started_projec
 from tests.integration.command_line import CommandLine
 from tests.integration.policy_world import KEYS, TASKS, WAYS, Way, configuration, executed_for, told
 
+EXECUTION = "ratchet://executions/{execution_id}"
 SECRET = "correct-horse-battery-staple"
 PERMISSIONS: Json = {
     "can_read_traces": False,
@@ -66,7 +68,14 @@ async def test_every_call_and_refusal_is_recorded(project: RunningProject, way: 
         await told(client, "list_available_tasks")
         with pytest.raises(MCPError):
             await client.call_tool("drop_tables", {"name": SECRET})
-    found = await records(project, 10)
+        await client.get_prompt("debug_failed_execution", {"execution_id": own})
+        for execution_id, name in ((foreign, "debug_failed_execution"), (own, "sing")):
+            with pytest.raises(MCPError):
+                await client.get_prompt(name, {"execution_id": execution_id})
+        await client.complete(t.ResourceTemplateReference(uri=EXECUTION), {"name": "execution_id", "value": own})
+        with pytest.raises(MCPError):
+            await client.complete(t.PromptReference(name="run_task"), {"name": "task_id", "value": SECRET})
+    found = await records(project, 15)
 
     assert [told_of(one, "tool", "task_id", "execution_id", "decision", "code") for one in found] == [
         ("execute_task", "safe-add", ran["execution_id"], "allowed", None),
@@ -79,6 +88,11 @@ async def test_every_call_and_refusal_is_recorded(project: RunningProject, way: 
         ("list_available_tasks", None, None, "allowed", None),
         ("list_available_tasks", None, None, "refused", "rate_limited"),
         ("drop_tables", None, None, "refused", "unknown_tool"),
+        ("analyze_execution_error", "safe-add", own, "allowed", None),
+        ("analyze_execution_error", None, foreign, "refused", "unknown_execution"),
+        ("sing", None, None, "refused", "unknown_prompt"),
+        ("list_executions", None, None, "allowed", None),
+        ("list_available_tasks", None, None, "refused", "rate_limited"),
     ]
     assert {told_of(one, "client", "transport") for one in found} == {(way.name, way.transport)}
     assert len({one["session_id"] for one in found}) == 1

@@ -12,12 +12,16 @@ from tests.integration.agents import WAY_IDS, WAYS, Agent, Result, agent
 
 CHARACTERS_MAX = 8_000
 SUMMARISE = """
-    from ratchet import task
+    from ratchet import Context, task
 
     @task
-    def summarise(rows: list[int], aggregate: str = "sum") -> int:
-        if aggregate not in ("sum", "largest"):
-            raise ValueError(f"unknown aggregate {aggregate!r}; did you mean 'largest'?")
+    def summarise(ctx: Context, rows: list[int], aggregate: str = "sum") -> int:
+        try:
+            if aggregate not in ("sum", "largest"):
+                raise ValueError(f"unknown aggregate {aggregate!r}; did you mean 'largest'?")
+        except ValueError:
+            ctx.log.exception("cannot summarise")
+            raise
         return sum(rows) if aggregate == "sum" else max(rows)
     """
 
@@ -84,6 +88,10 @@ async def test_the_next_call_runs_the_corrected_input_and_it_succeeds(tmp_path: 
         assert plain["suggestions"] == []
         assert found["similar_failures"]["execution_ids"] == [earlier["execution_id"]]
         assert found["changed_since_last_success"]["input"][0]["path"] == "/aggregate"
+        assert "analyze_execution_error" in failed["next"]
+        [record] = (await one.call("get_execution_logs", {"execution_id": failed["execution_id"]})).structured["logs"]
+        assert record["error_info"]["type"] == "ValueError"
+        assert record["error_info"]["suggestions"] == ["The error asks whether largest was meant."]
         call = found["next_call"]
         again = await client.call_tool(call["tool"], call["arguments"])
         assert again.structured_content is not None
