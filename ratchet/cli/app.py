@@ -12,7 +12,7 @@ import typer
 from typer.main import get_command
 
 from ipc.errors import IpcError
-from ratchet.cli import audit, doctor, executions, exits, init, logs, run, supervisor, tasks, trace, version
+from ratchet.cli import audit, connect, doctor, executions, exits, init, logs, run, supervisor, tasks, trace, version
 from ratchet.cli.exits import ExitCode
 from ratchet.cli.options import BeforeCommand, ConfigOption, DataDirOption, JsonOption
 from ratchet.cli.render import Piece, line
@@ -34,6 +34,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("cancel", executions.cancel),
     ("audit", audit.audit),
     ("init", init.init),
+    ("connect", connect.connect),
     ("doctor", doctor.doctor),
     ("version", version.version),
 )
