@@ -46,13 +46,13 @@ class Exposed:
             return await self._asked(client, _LIST_SECONDS)
         except (IpcError, RatchetError) as error:
             log.warning("exposed tasks are listed as they were", client=client.name, error=str(error))
-            return self._of(client)
+            return self.known(client)
 
     async def find(self, client: Client, name: str) -> Task | None:
         """The task that is this tool of the client's. Running it is decided by the runner, by what is so then."""
         if not self.enabled:
             return None
-        known = self._of(client).get(name)
+        known = self.known(client).get(name)
         return known if known is not None else (await self.listed(client)).get(name)
 
     async def learn(self, clients: Iterable[Client]) -> None:
@@ -69,7 +69,8 @@ class Exposed:
         task = next(found, None)
         return None if task is None else task.input_schema
 
-    def _of(self, client: Client) -> Tools:
+    def known(self, client: Client) -> Tools:
+        """The client's tools as it was told last."""
         known = self._known.get(client.name)
         return {} if known is None or known.tools is None else known.tools
 
@@ -79,4 +80,4 @@ class Exposed:
         answer = await rpc.call(self.link, LIST_TOOLS, request, timeout_seconds=seconds)
         if answer.tools is not None:
             self._known[client.name] = answer
-        return self._of(client)
+        return self.known(client)

@@ -31,6 +31,25 @@ def advertised(name: str, task: Task) -> t.Tool:
     )
 
 
+def task_input(task: Task, given: JsonObject | None) -> JsonObject:
+    """The input that the arguments of a call stand for.
+
+    Null stands for a parameter left out where it can mean nothing else: several hosts send every property there is.
+    """
+    properties, required = task.input_schema.get("properties", {}), task.input_schema.get("required", [])
+
+    def left_out(name: str) -> bool:
+        return name in properties and name not in required and not _takes_null(properties[name])
+
+    return {name: value for name, value in (given or {}).items() if value is not None or not left_out(name)}
+
+
+def _takes_null(schema: JsonObject) -> bool:
+    if "anyOf" in schema:
+        return any(map(_takes_null, schema["anyOf"]))
+    return "null" in schema["type"] if "type" in schema else "$ref" not in schema and "enum" not in schema
+
+
 def output_schema(task: Task) -> JsonObject | None:
     """The task's, where its output is an object: only that can be structured content in every version."""
     schema = task.output_schema

@@ -12,8 +12,6 @@ from typing import Self
 
 import structlog
 
-from ipc.errors import IpcError
-from ratchet.errors import RatchetError
 from ratchet.messages import LogPage, StoredLogRecord
 from ratchet.models import Level
 
@@ -73,7 +71,7 @@ class LogRelay:
         pump.cancel()
         await asyncio.wait([pump])
         if not pump.cancelled() and (failed := pump.exception()) is not None:
-            log.info("the log could not be sent", error=str(failed))
+            log.info("no more of the log is sent", error=repr(failed))
 
     async def _run(self) -> None:
         """Read and send; once the wait is over, what there is and no more."""
@@ -94,9 +92,6 @@ class LogRelay:
         try:
             await asyncio.wait([reading] if last else [reading, over], return_when=asyncio.FIRST_COMPLETED)
             return reading.result() if reading.done() else None
-        except (IpcError, RatchetError) as error:
-            log.info("the log could not be read", error=str(error))
-            return None
         finally:
             reading.cancel()
             over.cancel()

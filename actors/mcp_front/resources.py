@@ -161,6 +161,5 @@ def _output(found: JsonObject, front: Front, caller: Caller) -> Any:
 
 def _unknown(uri: str) -> MCPError:
     known = ", ".join([f"{_TASKS}ID", *(f"{_EXECUTIONS}ID{path}" for path in _VIEWS)])
-    return MCPError(
-        code=t.INVALID_PARAMS, message=f"Unknown resource {uri[:_SAID_CHARACTERS_MAX]!r}: there are {known}"
-    )
+    message = f"Unknown resource {uri[:_SAID_CHARACTERS_MAX]!r}: there are {known}"
+    return MCPError(code=t.INVALID_PARAMS, message=message, data={"uri": uri[:_SAID_CHARACTERS_MAX]})

@@ -5,6 +5,8 @@ The tools are those of the table, and tasks that are exposed as tools of their o
 Wrong arguments and failed executions are results that a model can read; only an unknown tool is a protocol error.
 """
 
+from collections.abc import Iterable
+
 import mcp_types as t
 from mcp.server import Server
 from mcp.shared.exceptions import MCPError
@@ -46,7 +48,7 @@ def register(server: Server[object], front: Front) -> None:
             found = await answer(front, Asked(_RUN, given, caller, send_progress, log_wish))
             return exposed_answers.result(found, task)
         note_refusal(front, "unknown_tool", params.name, caller)
-        raise _unknown_tool(params.name, names, caller.client)
+        raise _unknown_tool(params.name, names, caller.client, front.exposed.known(caller.client))
 
     async def cancelled(context: Context, params: t.CancelledNotificationParams) -> None:
         key = wait_key_of(context, params.request_id, connection=front.connection)
@@ -61,16 +63,18 @@ def register(server: Server[object], front: Front) -> None:
 
 def _run(front: Front, task: Task, given: JsonObject | None) -> JsonObject:
     """A call of the task's own tool as one of `execute_task`: the same gate, limits, records and life."""
-    return {"task_id": task.task_id, "input": given or {}, "wait_seconds": front.wording.wait_seconds_max}
+    taken = exposed_answers.task_input(task, given)
+    return {"task_id": task.task_id, "input": taken, "wait_seconds": front.wording.wait_seconds_max}
 
 
 def _wants_progress(context: Context) -> bool:
     return context.meta is not None and "progress_token" in context.meta
 
 
-def _unknown_tool(name: str, names: ToolNames, client: Client) -> MCPError:
-    nearest = nearest_name(name, [tool.name for tool in visible_tools(client)])
-    hint = f"did you mean {names.advertised(nearest)}?" if nearest else "tools/list names the tools there are"
+def _unknown_tool(name: str, names: ToolNames, client: Client, exposed: Iterable[str]) -> MCPError:
+    said = {tool.name: names.advertised(tool.name) for tool in visible_tools(client)} | {one: one for one in exposed}
+    nearest = nearest_name(name, said)
+    hint = f"did you mean {said[nearest]}?" if nearest else "tools/list names the tools there are"
     return MCPError(code=t.INVALID_PARAMS, message=f"Unknown tool {name[:100]!r}: {hint}")
 
 

@@ -86,11 +86,11 @@ class Way:
         """Another client."""
         return GUEST if self.transport == "stdio" else LOCAL
 
-    def client(self, project: RunningProject) -> Client:
+    def client(self, project: RunningProject, **options: Any) -> Client:
         """To be entered."""
         if self.transport == "stdio":
-            return project.stdio_client(self.mode)
-        return project.client(self.mode, headers={"X-API-Key": KEYS["GUEST_KEY"]})
+            return project.stdio_client(self.mode, **options)
+        return project.client(self.mode, headers={"X-API-Key": KEYS["GUEST_KEY"]}, **options)
 
 
 WAYS = [Way(transport, mode) for transport in ("http", "stdio") for mode in ("auto", "legacy")]
@@ -130,7 +130,7 @@ def code_of(answer: Json) -> str | None:
 
 
 @asynccontextmanager
-async def entered(project: RunningProject, way: Way) -> AsyncGenerator[Client]:
+async def entered(project: RunningProject, way: Way, **options: Any) -> AsyncGenerator[Client]:
     """A client that has come in."""
-    async with way.client(project) as client:
+    async with way.client(project, **options) as client:
         yield client

@@ -13,7 +13,8 @@ import mcp_types as t
 import pytest
 from mcp import Client
 from mcp.server.transport_security import TransportSecuritySettings
-from mcp.shared.exceptions import MCPError
+from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
+from mcp_types import LoggingMessageNotificationParams
 
 from actors.mcp_front.front import Front
 from actors.mcp_front.routes import make_routes
@@ -226,6 +227,23 @@ async def test_every_exposed_task(world: World, way: Way) -> None:
 
 def execution_of(meta: Mapping[str, Any] | None) -> Json:
     return {"execution_id": (meta or {})["ratchet/execution_id"]}
+
+
+@every_way
+async def test_the_log_of_a_call_is_sent_to_whom_may_read_it(world: World, way: Way) -> None:
+    said: list[Any] = []
+
+    async def hear(params: LoggingMessageNotificationParams) -> None:
+        said.append(params.data)
+
+    async with entered(world.project, way, logging_callback=hear, log_level="info") as client:
+        if way.mode == "legacy":
+            with pytest.warns(MCPDeprecationWarning):
+                await client.set_logging_level("info")  # pyright: ignore[reportDeprecated]
+        await outcome(client, "execute_task", {"task_id": "safe-chatter", "input": {"lines": 5}})
+
+    may = all(world.permissions.get(name, True) for name in (EXECUTES, LOGS))
+    assert len(said) == (5 if may else 0)
 
 
 @every_way
