@@ -3,7 +3,7 @@
 import itertools
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratchet.models import Span
@@ -51,6 +51,7 @@ def test_the_order_of_arrival_changes_nothing(given_spans: list[Span], shuffler:
     assert bottlenecks(build(shuffled)) == bottlenecks(build(given_spans))
 
 
+@settings(max_examples=1000)
 @given(spans())
 def test_self_time_is_what_no_child_covers(given_spans: list[Span]):
     for node in build(given_spans):
@@ -81,6 +82,7 @@ def brute_force_path(nodes: list[Node], start: int, end: int, owner: int | None,
             owned[now] = owner
 
 
+@settings(max_examples=1000)
 @given(spans())
 def test_the_critical_path_is_what_walking_back_moment_by_moment_finds(given_spans: list[Span]):
     trace = build(given_spans)
