@@ -179,6 +179,14 @@ class RunningProject:
         """The HTTP front without a path."""
         return self.url.removesuffix("/mcp")
 
+    @property
+    def sse_url(self) -> str:
+        """The older transport, where it is configured."""
+        status = self.status()
+        assert status is not None, "no supervisor runs"
+        [url] = [one for one in status.addresses if one.endswith("/sse")]
+        return url
+
     def start(self) -> None:
         """Start a supervisor and return when all of its actors run."""
         with self._errors.open("wb") as errors:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mcp import Client
+from mcp.client.sse import sse_client
 
 from actors.mcp_front.failures import REFUSED_CATEGORIES
 from ratchet.cli.connection import connect
@@ -90,10 +91,14 @@ class Way:
         """To be entered."""
         if self.transport == "stdio":
             return project.stdio_client(self.mode, **options)
+        if self.transport == "sse":
+            transport = sse_client(project.sse_url, headers={"X-API-Key": KEYS["GUEST_KEY"]})
+            return Client(transport, mode=self.mode, **options)
         return project.client(self.mode, headers={"X-API-Key": KEYS["GUEST_KEY"]}, **options)
 
 
 WAYS = [Way(transport, mode) for transport in ("http", "stdio") for mode in ("auto", "legacy")]
+SSE = Way("sse", "legacy")
 
 
 async def executed_for(project: RunningProject, client: str, task_id: str, given: Json | None = None) -> Execution:

@@ -12,12 +12,11 @@ from mcp.client.sse import sse_client
 
 from tests.harness import BOUND_SECONDS, RunningProject, started_project
 from tests.integration.agents import Agent, initialize
+from tests.integration.listening import Updates, subscribed
 from tests.integration.policy_world import KEYS, TASKS, configuration, told
-from tests.integration.test_mcp_subscriptions import Updates, subscribed
 
 IDLE_SECONDS = 1.0
 GUEST, OTHER = ({"X-API-Key": KEYS[name]} for name in ("GUEST_KEY", "OTHER_KEY"))
-pytestmark = pytest.mark.filterwarnings("ignore:resources/.*subscribe is removed")
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +30,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProject
 @asynccontextmanager
 async def sse(project: RunningProject, headers: dict[str, str], **options: Any) -> AsyncGenerator[Client]:
     """The SDK's client."""
-    status = project.status()
-    assert status is not None
-    [address] = [one for one in status.addresses if one.endswith("/sse")]
-    async with Client(sse_client(address, headers=headers), mode="legacy", **options) as client:
+    async with Client(sse_client(project.sse_url, headers=headers), mode="legacy", **options) as client:
         yield client
 
 

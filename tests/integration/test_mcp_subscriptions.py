@@ -1,65 +1,14 @@
 """Hearing of changes instead of asking for them: every transport, both eras."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
-
-import mcp_types as t
 import pytest
-from mcp import Client
-from mcp.client.session import IncomingMessage
-from mcp.client.subscriptions import ResourceUpdated
 from mcp.shared.exceptions import MCPError
 
 from actors.mcp_front.subscriptions import RESOURCES_MAX
-from tests.harness import BOUND_SECONDS, RunningProject
+from tests.harness import RunningProject
 from tests.integration.agents import WAY_IDS, WAYS, agent
+from tests.integration.listening import Updates, subscribed
 
 every_way = pytest.mark.parametrize("way", WAYS, ids=WAY_IDS)
-pytestmark = pytest.mark.filterwarnings("ignore:resources/.*subscribe is removed")
-
-
-class Updates:
-    """URIs of resources that the client was told of, as they come."""
-
-    def __init__(self) -> None:
-        self.told: asyncio.Queue[str] = asyncio.Queue()
-        self.listening = False  # the SDK's client gives what it listens to, to the handler of messages as well
-
-    async def __call__(self, message: IncomingMessage) -> None:
-        if isinstance(message, t.ResourceUpdatedNotification) and not self.listening:
-            self.told.put_nowait(message.params.uri)
-
-    async def until(self, *uris: str) -> list[str]:
-        """What is told until each of these was."""
-        seen: list[str] = []
-        async with asyncio.timeout(BOUND_SECONDS):
-            while not set(uris) <= set(seen):
-                seen.append(await self.told.get())
-        return seen
-
-
-@asynccontextmanager
-async def subscribed(client: Client, updates: Updates, uris: Sequence[str]) -> AsyncGenerator[None]:
-    """While it lasts the client hears of these resources, as its era has it."""
-    if client.protocol_version != "2026-07-28":
-        for uri in uris:
-            await client.subscribe_resource(uri)  # pyright: ignore[reportDeprecated]
-        yield
-        for uri in uris:
-            await client.unsubscribe_resource(uri)  # pyright: ignore[reportDeprecated]
-        return
-    updates.listening = True
-    async with client.listen(resource_subscriptions=uris) as subscription:
-
-        async def take() -> None:
-            async for event in subscription:
-                assert isinstance(event, ResourceUpdated)
-                updates.told.put_nowait(event.uri)
-
-        taking = asyncio.create_task(take())
-        yield
-        taking.cancel()
 
 
 @every_way

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -148,14 +149,22 @@ async def test_the_example_starts_a_server_as_it_stands(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "served"),
-    [({"enabled": False}, False), ({"transport": "stdio"}, False), ({"transport": "sse"}, True)],
+    ("settings", "paths"),
+    [({"enabled": False}, []), ({"transport": "stdio"}, []), ({"transport": "sse"}, ["/mcp", "/sse"])],
 )
-def test_there_is_a_port_only_where_one_is_wanted(tmp_path: Path, settings: Json, served: bool) -> None:
+def test_there_is_a_port_only_where_one_is_wanted(tmp_path: Path, settings: Json, paths: list[str]) -> None:
     with started_project(tmp_path / "project", tasks=TASKS, config={"mcp": {"server": settings}}) as project:
         status = project.status()
         assert status is not None
-        assert bool(status.addresses) is served
+        assert [urlsplit(one).path for one in status.addresses] == paths
+
+
+async def test_the_older_transport_is_there_only_where_it_is_configured(bounded: RunningProject) -> None:
+    status = bounded.status()
+    assert status is not None
+    assert [urlsplit(one).path for one in status.addresses] == ["/mcp"]
+    async with bounded.http() as http:
+        assert (await http.get("/sse")).status_code == 404
 
 
 async def test_max_execution_time(bounded: RunningProject, unbounded: RunningProject) -> None:
