@@ -59,9 +59,10 @@ def _front(host: ActorHost, links: Links, profiles: Profiles, transport: Literal
     async def append(batch: AppendAudit) -> Empty:
         return await rpc.call(link, APPEND_AUDIT, batch, timeout_seconds=_APPEND_SECONDS)
 
-    async def tools_changed(_body: ToolsChanged, _request: Request) -> Empty:
-        await front.notifications.tools_changed()
-        host.own(front.exposed.learn(profiles.all), name="exposed tasks")
+    async def tools_changed(body: ToolsChanged, _request: Request) -> Empty:
+        if front.exposed.is_news(body.revision):  # a runner that starts anew cannot know whether it is
+            await front.notifications.tools_changed()
+            host.own(front.exposed.learn(profiles.all), name="exposed tasks")
         return Empty()
 
     link = host.connect(rpc.methods({GET_HEALTH: health, TOOLS_CHANGED: tools_changed}))

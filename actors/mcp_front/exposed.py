@@ -63,6 +63,10 @@ class Exposed:
             except (IpcError, RatchetError) as error:
                 log.warning("exposed tasks are not known", client=client.name, error=str(error))
 
+    def is_news(self, revision: str) -> bool:
+        """Whether somebody may know other tools than those of this revision."""
+        return not self._known or any(one.revision != revision for one in self._known.values())
+
     def input_schema(self, name: str) -> JsonObject | None:
         """What the tool of this name takes, whoever may use it: a name means the same to all."""
         found = (one.tools[name] for one in self._known.values() if one.tools is not None and name in one.tools)

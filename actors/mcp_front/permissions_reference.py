@@ -11,7 +11,8 @@ _HEAD = """\
 <!-- Written by `python -m actors.mcp_front.permissions_reference`; a test keeps it so. -->
 
 What a client needs for a tool, by whichever name and way it calls it, and what a tool is called in `rate_limits`; its
-own name is understood there as well. A page of the HTTP server is the tool that it shows. Permissions are keys of
+own name is understood there as well. A page of the HTTP server is the tool that it shows; a call of
+[a task's own tool](exposed-tasks.md) is one of `execute_task`. Permissions are keys of
 `mcp.server.auth.api_keys[].permissions` and `mcp.server.stdio.permissions`;
 [how to secure HTTP](../how-to/secure-http.md) says what they do.
 

@@ -16,6 +16,7 @@ from actors.mcp_front.front import Front
 from actors.mcp_front.links import Links
 from actors.mcp_front.naming import ToolNames
 from actors.mcp_front.server import make_server
+from actors.mcp_front.tools import TOOLS
 from actors.mcp_front.wording import Wording
 from ipc.errors import ExpiredError, RemoteError, TooLargeError
 from ipc.link import Link
@@ -47,7 +48,7 @@ async def _never(_batch: AppendAudit) -> None:
     raise AssertionError("nothing is recorded here")
 
 
-def agent(error: Callable[[str], Exception], mode: str) -> tuple[Client, BadLink]:
+def agent(error: Callable[[str], Exception], mode: str, *, exposing: bool = False) -> tuple[Client, BadLink]:
     link = BadLink(error)
     front = Front(
         link=cast("Link", link),
@@ -57,7 +58,7 @@ def agent(error: Callable[[str], Exception], mode: str) -> tuple[Client, BadLink
         profiles=stdio_profiles(ServerConfig()),
         audit=AuditTrail(_never, enabled=False),
         transport="stdio",
-        exposed=Exposed(cast("Link", link), enabled=False),
+        exposed=Exposed(cast("Link", link), enabled=exposing),
         finished_logs=AnswerCache(0, time.monotonic),
     )
     return Client(make_server(front), mode=mode), link
@@ -115,3 +116,13 @@ async def test_health_is_told_even_when_nobody_answers(mode: str) -> None:
         result = await Agent(entered).call("get_system_health")
     assert result.structured["status"] == "degraded"
     assert "task-runner did not answer" in result.text
+
+
+@both_eras
+async def test_tools_are_listed_though_nobody_says_which_tasks_are_exposed(mode: str) -> None:
+    client, link = agent(lambda _: ExpiredError("late"), mode, exposing=True)
+    async with client as entered:
+        names = [tool.name for tool in (await entered.list_tools()).tools]
+
+    assert names == [f"ratchet_{name}" for name in TOOLS]
+    assert link.asked == ["tasks.tools"]
