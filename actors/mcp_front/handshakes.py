@@ -19,7 +19,7 @@ from mcp.server.subscriptions import (
 
 log = structlog.stdlib.get_logger("mcp-front")
 
-_SEND_SECONDS = 5.0
+SEND_SECONDS = 5.0
 
 
 class Subscription(Protocol):
@@ -81,7 +81,7 @@ class HandshakeSession:
             event = next(iter(self._pending))
             del self._pending[event]
             try:
-                async with asyncio.timeout(_SEND_SECONDS):
+                async with asyncio.timeout(SEND_SECONDS):
                     await _send(self._connection, event)
             except TimeoutError:
                 self.dropped += 1 + len(self._pending)

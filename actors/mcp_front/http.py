@@ -72,9 +72,9 @@ def make_app(front: Front, config: ServerConfig, draining: asyncio.Event) -> ASG
     )
     # Innermost: who asks is known there.
     served.user_middleware.append(Middleware(SessionLimits, sessions, front.profiles, PATH))
-    app: ASGIApp = served
+    app: ASGIApp = NotedRefusals(served, front)
     if keys is not None:
-        app = ApiKeyHeader(NotedRefusals(app, front))
+        app = ApiKeyHeader(app)
     return EndStreamsOnDrain(HeaderValues(app), draining)
 
 

@@ -123,6 +123,8 @@ async def execution_view(front: Front, caller: Caller, uri: str) -> tuple[str, s
     Raises:
         MCPError: It names no execution, or none for the caller.
     """
+    if uri.startswith(_TASKS):  # whether there is one or not
+        raise MCPError(code=t.INVALID_PARAMS, message=f"No word comes of changes of tasks, only of {_EXECUTIONS}ID")
     execution_id, slash, rest = uri.removeprefix(_EXECUTIONS).partition("/")
     view = _VIEWS.get(slash + rest)
     if not uri.startswith(_EXECUTIONS) or view is None or not execution_id:

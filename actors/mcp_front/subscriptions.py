@@ -91,7 +91,7 @@ class _Subscriptions:
 
     async def _subscribe(self, context: Context, params: t.SubscribeRequestParams) -> t.EmptyResult:
         session, uri = self._session(context), params.uri
-        _make_room(session)
+        make_room(session)
         hold = await self._follow(caller_in(self._front, context), uri)
         session.unsubscribe(uri)  # of an earlier request for the same
         session.subscribed[uri] = hold
@@ -124,7 +124,7 @@ class _Subscriptions:
             raise MCPError(code=t.INTERNAL_ERROR, message=str(error)) from None
 
 
-def _make_room(session: HandshakeSession) -> None:
+def make_room(session: HandshakeSession) -> None:
     """Forget what will not change any more, where otherwise there would be too many."""
     if len(session.subscribed) < RESOURCES_MAX:
         return

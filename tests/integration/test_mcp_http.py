@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from mcp import Client
+from mcp.client.sse import sse_client
 
 from tests.harness import RunningProject, eventually_async, running_project, started_project
 from tests.integration.agents import Agent
@@ -193,17 +194,29 @@ async def test_a_restarted_front_serves_the_same_port(tmp_path: Path) -> None:
     assert status.structured["output"] == 2
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_a_draining_front_answers_those_who_wait(tmp_path: Path, mode: str) -> None:
-    async with running_project(tmp_path / "project") as project, project.client(mode) as client:
-        await client.list_tools()  # else it would, to validate the answer, when nobody listens any more
-        running = asyncio.create_task(Agent(client).run("steps", {"count": 6, "seconds": 0.5}, wait_seconds=50))
-        await asyncio.to_thread(_wait_for_execution, project)
-        stopping = asyncio.create_task(asyncio.to_thread(project.stop, signal.SIGTERM))
-        result = await running
-        assert result.structured["status"] == "running"
-        assert "ratchet_get_execution_status" in result.structured["next"]
-        assert await stopping == 0
+@pytest.mark.parametrize("way", ["http-auto", "http-legacy", "sse-legacy"])
+async def test_a_draining_front_answers_those_who_wait(tmp_path: Path, way: str) -> None:
+    transport, _, mode = way.partition("-")
+    config = {"mcp": {"server": {"transport": transport}}}
+    async with running_project(tmp_path / "project", config=config) as project:
+        one = Client(sse_client(project.sse_url), mode=mode) if transport == "sse" else project.client(mode)
+        async with one as client:
+            await client.list_tools()  # else it would, to validate the answer, when nobody listens any more
+            running = asyncio.create_task(Agent(client).run("steps", {"count": 3, "seconds": 0.5}, wait_seconds=50))
+            listening = asyncio.create_task(_listen(client)) if mode == "auto" else None
+            await asyncio.to_thread(_wait_for_execution, project)
+            stopping = asyncio.create_task(asyncio.to_thread(project.stop, signal.SIGTERM))
+            result = await running
+            assert result.structured["status"] == "running"
+            assert "ratchet_get_execution_status" in result.structured["next"]
+            if listening is not None:
+                await listening  # it ended, rather than was lost
+            assert await stopping == 0
+
+
+async def _listen(client: Client) -> None:
+    async with client.listen(tools_list_changed=True) as changes:
+        assert not [change async for change in changes]
 
 
 def _wait_for_execution(project: RunningProject) -> None:

@@ -1,8 +1,9 @@
 """The older SSE transport, and how many sessions there may be: one project with narrow bounds."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import Any
 
 import httpx2
@@ -10,7 +11,7 @@ import pytest
 from mcp import Client
 from mcp.client.sse import sse_client
 
-from tests.harness import BOUND_SECONDS, RunningProject, started_project
+from tests.harness import BOUND_SECONDS, RunningProject, eventually_async, started_project
 from tests.integration.agents import Agent, initialize
 from tests.integration.listening import Updates, subscribed
 from tests.integration.policy_world import KEYS, TASKS, configuration, told
@@ -84,6 +85,7 @@ async def test_a_session_too_many_is_refused_with_when_to_try_again(project: Run
         async with project.client(headers=GUEST) as client:
             health = await told(client, "get_system_health")
         assert health["counters"]["mcp-front.sessions_refused"] >= 3
+        await eventually_async(lambda: refused_sessions(project) >= 3, "the audit log has it")
         session = opened.headers["mcp-session-id"]
         assert (await http.delete("/mcp", headers={**OTHER, "mcp-session-id": session})).status_code == 200
         again = await http.post("/mcp", headers={**OTHER, **ACCEPT}, json=initialize("2025-11-25"))
@@ -102,6 +104,12 @@ async def test_a_session_that_nobody_uses_ends(project: RunningProject) -> None:
                 pass
         gone = await http.post("/mcp", headers={**headers, **ACCEPT}, json=initialize("2025-11-25"))
         assert gone.status_code == 404
+
+
+def refused_sessions(project: RunningProject) -> int:
+    with closing(sqlite3.connect(f"file:{project.data_dir / 'executions.db'}?mode=ro", uri=True)) as database:
+        [[count]] = database.execute("SELECT count(*) FROM audit WHERE code = 'too_many_sessions'")
+    return count
 
 
 ACCEPT = {"Accept": "application/json, text/event-stream"}

@@ -49,6 +49,9 @@ async def test_what_cannot_be_read_cannot_be_subscribed_to(
                 async with subscribed(one.client, updates, [uri]):
                     pass
             assert caught.value.error == reading.value.error
+        with pytest.raises(MCPError, match="only of ratchet://executions/ID"):
+            async with subscribed(one.client, updates, ["ratchet://tasks/add"]):
+                pass
         if one.client.protocol_version == "2026-07-28":
             many = [f"ratchet://{number}" for number in range(RESOURCES_MAX + 1)]
             with pytest.raises(MCPError, match=f"there may be {RESOURCES_MAX}"):
