@@ -11,6 +11,7 @@ from actors.mcp_front.answers import LIST_CHARACTERS_MAX, MAX_SPANS, TEXT_CHARAC
 from actors.mcp_front.moments import iso
 from actors.mcp_front.wording import Wording
 from ratchet.errors import RequestError
+from ratchet.insights import insights
 from ratchet.messages import SpanPage
 from ratchet.models import Execution, JsonObject, Span
 from ratchet.trace import Bottleneck, Node, PathStep, Trace, bottlenecks, build, critical_path
@@ -53,7 +54,7 @@ def trace(execution: Execution, page: SpanPage, view: View, wording: Wording) ->
     seen = whole if view.include_http_calls else build(_without_http(page.spans))
     roots = seen.roots if view.span_id is None else (_find(seen, view.span_id),)
     tree = _tree(roots, path, view)
-    insights = _insights(execution, page, whole, slow, tree)
+    told = _insights(execution, page, whole)
     structured: JsonObject = {
         "execution_id": execution.execution_id,
         "status": execution.status.value,
@@ -65,12 +66,12 @@ def trace(execution: Execution, page: SpanPage, view: View, wording: Wording) ->
             "critical_path": [_step(one) for one in _main_steps(path)],
             "bottlenecks": [_bottleneck(one) for one in slow],
         },
-        "insights": insights,
+        "insights": told,
         "visualization_url": wording.links.visualization(execution.execution_id),
         "next": _next(execution, tree, wording),
     }
     head = f"{execution.task_id} ({execution.status.value}): {page.total} spans, {whole.total_ms:.1f} ms"
-    lines = [*(f"- {one}" for one in insights), *(_line(row) for row in tree.rows)]
+    lines = [*(f"- {one}" for one in told), *(_line(row) for row in tree.rows)]
     text = paragraphs([head, *lines, structured["next"]])
     return Answer(structured, text, characters_max=max(TEXT_CHARACTERS_MAX, view.characters_max))
 
@@ -265,19 +266,9 @@ def _bottleneck(one: Bottleneck) -> JsonObject:
     }
 
 
-def _insights(execution: Execution, page: SpanPage, whole: Trace, slow: Sequence[Bottleneck], tree: _Tree) -> list[str]:
-    found: list[str] = []
-    failed = [node for node in whole if node.span.status == "error"]
-    if failed:
-        deepest = max(failed, key=lambda node: node.depth)
-        said = f": {clip(deepest.span.status_message, _VALUE_CHARACTERS_MAX)}" if deepest.span.status_message else ""
-        name = clip(deepest.span.name, _NAME_CHARACTERS_MAX)
-        found.append(f"{len(failed)} of {page.total} spans failed; the innermost is {name}{said}.")
-    if slow and slow[0].self_ms > 0:
-        worst = slow[0]
-        spans = f"{worst.count} spans" if worst.count > 1 else "1 span"
-        name = clip(worst.name, _NAME_CHARACTERS_MAX)
-        found.append(f"{name} took {worst.self_ms:.1f} ms by itself in {spans}: {worst.share:.0%} of all self time.")
+def _insights(execution: Execution, page: SpanPage, whole: Trace) -> list[str]:
+    """What stands out, and what the figures are not made of."""
+    found = insights(whole)
     if page.total > len(page.spans):
         found.append(f"Only {len(page.spans)} of {page.total} spans were read; the figures are of those.")
     if not execution.status.terminal:

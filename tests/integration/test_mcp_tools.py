@@ -252,7 +252,7 @@ async def test_a_trace_has_the_spans_of_the_task_and_what_they_mean(
         assert [span["name"] for span in root["children"]] == ["step"] * 4
         assert [span["attributes"]["number"] for span in root["children"]] == [1, 2, 3, 4]
         assert result.structured["trace"]["bottlenecks"][0]["name"] == "step"
-        assert any("step took" in sentence for sentence in result.structured["insights"])
+        assert any("is spent in `step` itself (4 spans)" in sentence for sentence in result.structured["insights"])
         zoomed = await one.call(
             "get_execution_trace", {"execution_id": execution_id, "span_id": root["children"][1]["span_id"]}
         )
