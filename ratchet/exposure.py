@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from ratchet.models import BrokenFile, Task
+from ratchet.models import BrokenFile, Model, Task
 from ratchet.policy.rate_limits import TOOL_OF_SHORT_NAME
 
 _OWN_NAMES = frozenset(TOOL_OF_SHORT_NAME.values())
@@ -73,3 +73,19 @@ def _unexposed(task: Task, reason: str) -> BrokenFile:
         error_type=UNEXPOSED,
         message=f"task {task.task_id!r} runs, but is no tool of its own: {reason}. Give the task another id",
     )
+
+
+# --- what the task-runner says of it to fronts; the rows are in the table of `ratchet.messages` ---
+
+
+class ExposedTools(Model):
+    """Tasks by the names of their tools; None: the revision is the one that the caller knows."""
+
+    revision: str
+    tools: dict[str, Task] | None = None
+
+
+class ToolsChanged(Model):
+    """The tasks that are tools, or what is said of them, became different. Served by every front."""
+
+    revision: str

@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 
+from ratchet.exposure import ExposedTools, ToolsChanged
 from ratchet.models import (
     BrokenFile,
     Category,
@@ -116,19 +117,6 @@ class ListTools(OnBehalf):
     """The tasks that are tools for the client, unless they are what the caller knows under `known`."""
 
     known: str | None = None
-
-
-class ExposedTools(Model):
-    """Tasks by the names of their tools; None: the revision is the one that the caller knows."""
-
-    revision: str
-    tools: dict[str, Task] | None = None
-
-
-class ToolsChanged(Model):
-    """The tasks that are tools, or what is said of them, became different. Served by every front."""
-
-    revision: str
 
 
 # --- attempts: runner <-> worker -----------------------------------------------------------------------------------
