@@ -19,7 +19,7 @@ import structlog  # noqa: E402, F401  # pyright: ignore[reportUnusedImport]
 if not _RICH_IS_LOADED:
     del sys.modules["rich"]
 
-from actors import log_store, mcp_front, task_runner, trace_store, worker  # noqa: E402
+from actors import llm_gateway, log_store, mcp_front, task_runner, trace_store, worker  # noqa: E402
 from ratchet.config import Config  # noqa: E402
 from ratchet.supervision.command import parse, serve  # noqa: E402
 from ratchet.supervision.spec import ChildSpec, ChildTable, Restart  # noqa: E402
@@ -45,6 +45,7 @@ PRELOADED = (
 
 _STORE_GRACE_SECONDS = 10.0
 _FRONT_GRACE_SECONDS = 5.0
+_GATEWAY_GRACE_SECONDS = 5.0
 
 
 def child_table(config: Config) -> ChildTable:
@@ -57,12 +58,19 @@ def child_table(config: Config) -> ChildTable:
         ChildSpec(f"worker:{number}", worker.start, Restart.PERMANENT, 2, drain_seconds, subreaper=True)
         for number in range(1, config.workers.count + 1)
     ]
+    gateway = ChildSpec("llm-gateway", llm_gateway.start, Restart.PERMANENT, 1, _GATEWAY_GRACE_SECONDS, subreaper=True)
+    outward = (gateway,) if reaches_out(config) else ()
     return ChildTable(
-        always=(runner, logs, traces, *workers),
+        always=(runner, logs, traces, *outward, *workers),
         http_front=ChildSpec("mcp-front", mcp_front.start, Restart.PERMANENT, 3, _FRONT_GRACE_SECONDS, wants=("http",)),
         stdio_front=ChildSpec("mcp-front", mcp_front.start_stdio, Restart.TEMPORARY, 3, _FRONT_GRACE_SECONDS),
         reports_to=runner.name,
     )
+
+
+def reaches_out(config: Config) -> bool:
+    """Whether tasks may ask an LLM or call other MCP servers: without, there is nothing for a gateway to do."""
+    return bool(config.llm.order) or any(server.reached_by is not None for server in config.mcp.servers)
 
 
 def main() -> int:

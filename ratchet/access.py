@@ -27,5 +27,7 @@ ACCESS: frozenset[tuple[str, str, str]] = frozenset(
         ("worker", "task-runner", "workers.register"),
         ("worker", "log-store", "logs.append"),
         ("worker", "trace-store", "spans.append"),
+        ("worker", "llm-gateway", "llm."),
+        ("worker", "llm-gateway", "mcp."),
     }
 )

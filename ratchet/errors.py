@@ -18,9 +18,11 @@ class RatchetError(Exception):
     Attributes:
         code: Stable identifier of the kind of error.
         details: JSON-able facts for programs (never secrets).
+        retryable: Whether the same may succeed later, without a change to it.
     """
 
     code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -122,6 +124,7 @@ class UnavailableError(RatchetError):
     """Ratchet cannot do this now; trying again later may work."""
 
     code = "unavailable"
+    retryable = True
 
 
 class DrainingError(UnavailableError):
@@ -154,10 +157,132 @@ class StoreError(UnavailableError):
     code = "store_unavailable"
 
 
+class CallError(RatchetError):
+    """What a task asked of another process (`ctx.run` and the like) could not be asked there."""
+
+    code = "call_failed"
+
+
+class CallTimeoutError(CallError):
+    """No answer within the time that the call, or the attempt that makes it, had."""
+
+    code = "call_timeout"
+
+
+class CallLostError(CallError):
+    """Whoever was called went away; whether it was done is unknown. Retry it where doing it twice is harmless."""
+
+    code = "call_lost"
+    retryable = True
+
+
 class StaleFenceError(RatchetError):
     """A report about an attempt that is no longer current: it is refused and changes nothing."""
 
     code = "stale_fence"
+
+
+class LlmError(RatchetError):
+    """An LLM that a task asked did not answer. `details` has the `route`, and what its server said as `status`."""
+
+    code = "llm_failed"
+
+
+class LlmNotConfiguredError(LlmError):
+    """The configuration names nobody whom tasks may ask, or not this route."""
+
+    code = "llm_not_configured"
+
+
+class LlmBudgetError(LlmError):
+    """The execution has asked as often, or spent as many tokens, as `llm` in the configuration allows."""
+
+    code = "llm_budget_spent"
+
+
+class LlmRefusedError(LlmError):
+    """The provider does not answer this question, or not with this key; the same question will be refused again."""
+
+    code = "llm_refused"
+
+
+class LlmRateLimitedError(LlmError):
+    """The provider has been asked too much (429); `details["retry_after_seconds"]` is when to ask again, if it said."""
+
+    code = "llm_rate_limited"
+    retryable = True
+
+
+class LlmUnavailableError(LlmError):
+    """The provider cannot be reached, or failed itself (5xx)."""
+
+    code = "llm_unavailable"
+    retryable = True
+
+
+class LlmTimeoutError(LlmError):
+    """The provider did not answer in time."""
+
+    code = "llm_timeout"
+    retryable = True
+
+
+class LlmCutError(LlmError):
+    """The provider's answer ended in the middle."""
+
+    code = "llm_cut"
+    retryable = True
+
+
+class LlmAnswerError(LlmError):
+    """What came is no answer: not the protocol, not JSON, or not what the schema wants, even when asked again."""
+
+    code = "llm_malformed"
+    retryable = True
+
+
+class RemoteMcpError(RatchetError):
+    """An MCP server that a task called did not do what it was asked. `details["server"]` names it."""
+
+    code = "mcp_failed"
+
+
+class McpUnknownServerError(RemoteMcpError):
+    """The configuration has no such MCP server, or does not say how to reach it."""
+
+    code = "mcp_unknown_server"
+
+
+class McpUnknownToolError(RemoteMcpError):
+    """The MCP server has no such tool."""
+
+    code = "mcp_unknown_tool"
+
+
+class McpToolError(RemoteMcpError):
+    """The tool says that it failed, or refused its arguments; `details["content"]` is what it said."""
+
+    code = "mcp_tool_failed"
+
+
+class McpResultError(RemoteMcpError):
+    """What the MCP server answered is not the protocol, or too large."""
+
+    code = "mcp_malformed"
+
+
+class McpServerDownError(RemoteMcpError):
+    """The MCP server cannot be reached, or went away; `details["outcome"]` is "unknown" where the call may have run."""
+
+    code = "mcp_server_down"
+    retryable = True
+
+
+class McpTimeoutError(RemoteMcpError):
+    """The MCP server did not answer in time; the call may have run."""
+
+    code = "mcp_timeout"
+    retryable = True
 
 
 def _leaves(root: type[RatchetError]) -> dict[str, type[RatchetError]]:

@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import Field
 
 from ratchet.exposure import ExposedTools, ToolsChanged
+from ratchet.llm import bodies as llm
 from ratchet.models import (
     BrokenFile,
     Category,
@@ -135,6 +136,7 @@ class AttemptOrder(Model):
     version: str
     input: JsonObject
     trace: bool
+    client: str = "local"  # the owner of the execution
     timeout_seconds: float | None = None
 
 
@@ -389,4 +391,8 @@ APPEND_LOGS = Procedure("logs.append", "log-store", AppendLogs, Empty, patient=T
 READ_LOGS = Procedure("logs.read", "log-store", ReadLogs, LogPage)
 APPEND_SPANS = Procedure("spans.append", "trace-store", AppendSpans, Empty, patient=True)
 READ_SPANS = Procedure("spans.read", "trace-store", ReadSpans, SpanPage)
+LLM_COMPLETE = Procedure("llm.complete", "llm-gateway", llm.Complete, llm.Completion, idempotent=False)
+MCP_LIST_SERVERS = Procedure("mcp.list_servers", "llm-gateway", llm.ListServers, llm.RemoteServers)
+MCP_LIST_TOOLS = Procedure("mcp.list_tools", "llm-gateway", llm.ListRemoteTools, llm.RemoteTools)
+MCP_CALL_TOOL = Procedure("mcp.call_tool", "llm-gateway", llm.CallRemoteTool, llm.RemoteResult, idempotent=False)
 GET_HEALTH = Procedure("health.get", "*", Empty, Health)

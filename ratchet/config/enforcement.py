@@ -11,6 +11,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from ratchet.config.keys import ANY
+from ratchet.config.mcp import RemoteServerConfig
 from ratchet.config.model import Config
 from ratchet.config.problems import KeyPath, Problems
 
@@ -30,8 +31,8 @@ class Unenforced:
     instead: str
 
 
-def _is_filled(value: object) -> bool:
-    return bool(value)
+def _is_a_name_alone(value: object) -> bool:
+    return isinstance(value, RemoteServerConfig) and value.reached_by is None
 
 
 def _is_oauth(value: object) -> bool:
@@ -41,7 +42,7 @@ def _is_oauth(value: object) -> bool:
 REFUSED: tuple[Unenforced, ...] = (Unenforced("mcp.server.auth.type", _is_oauth, "use api_key"),)
 
 WITHOUT_EFFECT: tuple[Unenforced, ...] = (
-    Unenforced("mcp.servers", _is_filled, "tasks cannot reach other MCP servers yet"),
+    Unenforced("mcp.servers[]", _is_a_name_alone, "it has neither a command nor a url, so tasks cannot call it"),
 )
 
 

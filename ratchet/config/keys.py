@@ -46,10 +46,11 @@ def secret_patterns() -> frozenset[tuple[str, ...]]:
     """The paths, with `*`, whose values are secrets."""
     found: set[tuple[str, ...]] = set()
     for key in every_key():
-        if key.field.annotation is Secret:
+        annotation = key.field.annotation
+        if annotation is Secret:
             found.add(key.path)
-        elif get_origin(key.field.annotation) is dict and Secret in get_args(key.field.annotation):
-            found.add((*key.path, ANY))
+        elif Secret in get_args(annotation):
+            found.add((*key.path, ANY) if get_origin(annotation) is dict else key.path)
     return frozenset(found)
 
 

@@ -17,6 +17,7 @@ def secret_values(config: Config, environ: Mapping[str, str]) -> list[str]:
 
 def _secrets(config: Config) -> Iterator[Secret]:
     yield from (one.key for one in config.mcp.server.auth.api_keys)
+    yield from (one.api_key for one in config.llm.providers if one.api_key is not None)
     for server in config.mcp.servers:
         yield from server.env.values()
         yield from server.headers.values()

@@ -13,6 +13,7 @@ from ratchet.config.interpolation import interpolate
 from ratchet.config.keys import is_secret
 from ratchet.config.limits import check_rate_limits
 from ratchet.config.model import Config
+from ratchet.config.outward import check_outward
 from ratchet.config.places import default_data_dir
 from ratchet.config.problems import Problems, Source
 from ratchet.config.settle import settle_places, settle_same
@@ -39,6 +40,7 @@ def load_config(project: Project, *, environ: Mapping[str, str]) -> Config:
     config, missing = settle_places(config, project.folder, environ, problems)
     refuse_unenforced(config, problems)
     check_rate_limits(config, problems)
+    check_outward(config, problems)
     exposed = check_access(config, environ, problems)
     problems.raise_if_any()
     return config.with_warnings((*missing, *exposed, *without_effect(config, problems)))

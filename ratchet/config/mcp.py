@@ -20,7 +20,7 @@ BindAddress = Annotated[str, AfterValidator(_checked_address)]
 
 
 class RemoteServerConfig(Section):
-    """An MCP server or LLM that tasks may use."""
+    """An MCP server that tasks may use."""
 
     name: Name = Field(description="what tasks call the server")
     transport: Literal["stdio", "http"] | None = Field(default=None, description="how to reach the server")
@@ -29,6 +29,16 @@ class RemoteServerConfig(Section):
     env: dict[str, Secret] = Field(default={}, description="environment variables of that program")
     url: str | None = Field(default=None, description="address of the server, for `http`")
     headers: dict[str, Secret] = Field(default={}, description="HTTP headers to send, for `http`")
+    timeout_seconds: Seconds = Field(default=60.0, gt=0, le=3600, description="longest time one call may take")
+
+    @property
+    def reached_by(self) -> Literal["stdio", "http"] | None:
+        """How to reach it, where the configuration does not say it in a word; None: not at all."""
+        if self.transport is not None:
+            return self.transport
+        if self.command is not None:
+            return "stdio"
+        return None if self.url is None else "http"
 
 
 class PermissionsConfig(Section):

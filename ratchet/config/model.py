@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
+from ratchet.config.llm import LlmConfig
 from ratchet.config.mcp import McpConfig
 from ratchet.config.places import Place
 from ratchet.config.section import Section
@@ -96,6 +97,7 @@ class Config(Section):
     executions: ExecutionsConfig = ExecutionsConfig()
     supervisor: SupervisorConfig = SupervisorConfig()
     logging: LoggingConfig = LoggingConfig()
+    llm: LlmConfig = LlmConfig()
     mcp: McpConfig = McpConfig()
 
     _warnings: tuple[str, ...] = PrivateAttr(())

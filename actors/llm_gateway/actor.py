@@ -1,0 +1,101 @@
+"""The gateway's process: resolves the keys, and serves what tasks ask of LLMs and of other MCP servers."""
+
+import asyncio
+import os
+from collections import Counter
+from contextlib import AsyncExitStack
+from typing import Any
+
+from actors.llm_gateway.desk import Desk
+from actors.llm_gateway.openai_route import OpenAiRoute, load_sdk
+from actors.llm_gateway.route import Route
+from actors.llm_gateway.scripted import ScriptedRoute
+from ipc.link import Request
+from ratchet import messages, rpc
+from ratchet.actor import ActorHost
+from ratchet.config import secret_values
+from ratchet.config.llm import SCRIPTED, LlmConfig
+from ratchet.errors import RatchetError
+from ratchet.health import ProcessHealth
+from ratchet.llm.bodies import Complete, Completion
+from ratchet.messages import Empty, Health
+from ratchet.models import Model
+from ratchet.redaction import Redactor
+
+_CALL_SECONDS_MAX = 3600.0
+
+
+class Gateway:
+    """What the process serves."""
+
+    def __init__(self, host: ActorHost, stack: AsyncExitStack) -> None:
+        self._process = ProcessHealth(host.setup.name)
+        self._counters: Counter[str] = Counter()
+        self._host = host
+        self._redactor = Redactor(secret_values(host.setup.config, os.environ))
+        self._desk = Desk(_routes(host.setup.config.llm, stack), host.setup.config.llm, self._counters)
+
+    def methods(self) -> dict[str, rpc.Handler]:
+        """By procedure."""
+        return rpc.methods(
+            {messages.LLM_COMPLETE: self._without_secrets(self._complete), messages.GET_HEALTH: self._health}
+        )
+
+    def _without_secrets(self, handler: rpc.Served) -> rpc.Served:
+        """The handler, whose errors do not show what only this process knows: some providers quote the key."""
+
+        async def handle(body: Any, request: Request) -> Model:
+            try:
+                return await handler(body, request)
+            except RatchetError as error:
+                raise type(error)(
+                    self._redactor.text(error.message), details=self._redactor.value(error.details)
+                ) from None
+
+        return handle
+
+    async def _complete(self, body: Complete, request: Request) -> Completion:
+        return await self._desk.complete(body, _deadline(request))
+
+    async def _health(self, _body: Empty, _request: Request) -> Health:
+        return self._process.report(counters={**self._host.link.counters, **self._counters})
+
+
+def _routes(config: LlmConfig, stack: AsyncExitStack) -> list[Route]:
+    """The routes in their order, with the keys of providers.
+
+    Raises:
+        ConfigError: A key cannot be resolved.
+    """
+    providers = {one.name: one for one in config.providers}
+    found: list[Route] = []
+    for name in config.order:
+        if name == SCRIPTED:
+            found.append(ScriptedRoute(config.scripted))
+            continue
+        provider = providers[name]
+        route = OpenAiRoute(provider, None if provider.api_key is None else provider.api_key.resolve(os.environ))
+        stack.push_async_callback(route.close)
+        found.append(route)
+    return found
+
+
+def _deadline(request: Request) -> float:
+    now = asyncio.get_running_loop().time()
+    return now + _CALL_SECONDS_MAX if request.deadline is None else request.deadline
+
+
+async def main(host: ActorHost) -> None:
+    """Serve until drained.
+
+    Raises:
+        StartupError: A provider is configured, and what it takes to ask it is not installed.
+        ConfigError: A key cannot be resolved.
+    """
+    async with AsyncExitStack() as stack:
+        if host.setup.config.llm.providers:
+            await asyncio.to_thread(load_sdk)  # now rather than while a task waits; and its absence is told at once
+        gateway = Gateway(host, stack)
+        host.connect(gateway.methods())
+        host.ready(routes=list(host.setup.config.llm.order))
+        await host.drain.wait()

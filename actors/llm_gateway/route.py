@@ -1,0 +1,63 @@
+"""What every way to an LLM has in common: a question goes in, an answer comes out, or an error of one tree."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ratchet.llm.bodies import ChatMessage, Usage
+from ratchet.models import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a route is asked.
+
+    Attributes:
+        messages: The conversation; the last message is the question.
+        model: None: the route's own.
+        max_tokens: Most tokens of the answer.
+        temperature: None: the provider's default.
+        output_schema: What the answer must fit; None: it is text.
+    """
+
+    messages: list[ChatMessage]
+    model: str | None
+    max_tokens: int
+    temperature: float | None
+    output_schema: JsonObject | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a route answered."""
+
+    text: str
+    model: str
+    finish_reason: str
+    usage: Usage
+
+
+class Route(Protocol):
+    """One way to an LLM. It neither retries nor looks for another route, and has no idea who asks."""
+
+    @property
+    def name(self) -> str:
+        """What the configuration calls it."""
+        ...
+
+    @property
+    def retries(self) -> int:
+        """How often it may be tried again."""
+        ...
+
+    @property
+    def timeout_seconds(self) -> float:
+        """Longest time one try may take."""
+        ...
+
+    async def complete(self, question: Question) -> Answer:
+        """The answer.
+
+        Raises:
+            LlmError: There is none; which kind says what to do about it.
+        """
+        ...

@@ -1,0 +1,111 @@
+"""The llm-gateway as a process of its own, a hub in this one, and a link that asks as a worker would."""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+import tempfile
+from asyncio.subprocess import Process
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from ipc.access import AccessTable
+from ipc.hub import Hub
+from ipc.link import Link
+from ipc.zeromq import ZmqHubTransport
+from ratchet import channel, rpc
+from ratchet.access import ACCESS
+from ratchet.llm.bodies import ChatMessage, Complete, Completion
+from ratchet.messages import GET_HEALTH, LLM_COMPLETE, Empty
+from ratchet.project import find_project
+
+SOON = 20.0
+
+ACTOR = """
+import os, socket, sys
+from ratchet.actor import ActorSetup
+from ratchet.config import load_config
+from ratchet.project import find_project
+from actors.llm_gateway import start
+project = find_project(None, None, os.environ, os.getcwd())
+start(ActorSetup(
+    name="llm-gateway",
+    incarnation=os.urandom(6).hex(),
+    project=project,
+    config=load_config(project, environ=os.environ),
+    control=socket.socket(fileno=int(sys.argv[1])),
+))
+"""
+
+
+@dataclass
+class Gateway:
+    """A running gateway, and a link to it."""
+
+    link: Link
+    folder: Path
+    process: Process
+
+    async def complete(self, prompt: str, *, timeout_seconds: float = SOON, **given: Any) -> Completion:
+        given.setdefault("execution_id", "exec_1")
+        asked = Complete(messages=[ChatMessage(role="user", content=prompt)], **given)
+        return await rpc.call(self.link, LLM_COMPLETE, asked, timeout_seconds=timeout_seconds)
+
+
+@asynccontextmanager
+async def gateway(
+    folder: Path, config: Mapping[str, Any], environ: Mapping[str, str] | None = None
+) -> AsyncGenerator[Gateway]:
+    """A gateway with this configuration; it and the hub end with the block."""
+    (folder / "ratchet.yaml").write_text(json.dumps({"data_dir": str(folder / "data"), **config}))
+    runtime = Path(tempfile.mkdtemp(prefix="rt-"))
+    environment = {
+        **os.environ,
+        "XDG_RUNTIME_DIR": str(runtime),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        **(environ or {}),
+    }
+    project = find_project(None, None, environment, folder)
+    context = zmq.Context[Any]()
+    table = AccessTable(frozenset({*ACCESS, ("worker", "llm-gateway", "health.")}))
+    hub = Hub(ZmqHubTransport(context, project.hub_endpoint), name="worker:1", incarnation="f" * 12, access=table)
+    link = hub.local_link({})
+    running = asyncio.create_task(hub.run())
+    try:
+        async with _actor(folder, environment) as process:
+            await rpc.call(link, GET_HEALTH, Empty(), target="llm-gateway", timeout_seconds=SOON)  # it is connected
+            yield Gateway(link, folder, process)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        context.destroy(linger=0)
+        shutil.rmtree(runtime, ignore_errors=True)
+
+
+@asynccontextmanager
+async def _actor(folder: Path, environment: Mapping[str, str]) -> AsyncGenerator[Process]:
+    ours, theirs = channel.pair()
+    ours.setblocking(False)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", ACTOR, str(theirs.fileno())),
+        cwd=folder,
+        env=environment,
+        pass_fds=[theirs.fileno()],
+    )
+    theirs.close()
+    try:
+        async with asyncio.timeout(SOON):
+            decoder = channel.Decoder()
+            while not (said := list(decoder.feed(await asyncio.get_running_loop().sock_recv(ours, 65536)))):
+                continue
+        assert said[0][0] == "ready", said
+        yield process
+    finally:
+        ours.close()
+        await process.wait()
