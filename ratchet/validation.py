@@ -13,6 +13,7 @@ from ratchet.models import JsonObject, Model
 
 PROBLEMS_MAX = 10
 _GIVEN_CHARACTERS_MAX = 120
+_SAID_CHARACTERS_MAX = 300  # of a path or a message: both quote what was sent
 
 
 class Problem(Model):
@@ -48,17 +49,18 @@ class SchemaValidator:
         return found[:PROBLEMS_MAX]
 
     def _explain(self, error: jsonschema_rs.ValidationError, root: str) -> list[Problem]:
-        path = _path(root, error.instance_path)
+        path = _middle_cut(_path(root, error.instance_path))
         kind = error.kind.as_dict()
         match error.kind.name:
             case "required":
                 missing = str(kind.get("property", ""))
                 return [Problem(path=f"{path}.{missing}", message=f"is required; expected {self._expected(missing)}")]
             case "additionalProperties" | "unevaluatedProperties":
-                unexpected = [str(name) for name in kind.get("unexpected", [])]
+                unexpected = [str(name) for name in kind.get("unexpected", [])[:PROBLEMS_MAX]]
                 return [self._unknown(path, name, error.instance) for name in unexpected]
             case _:
-                return [Problem(path=path, message=str(error.message), given=_shorten(error.instance))]
+                message = _middle_cut(str(error.message))
+                return [Problem(path=path, message=message, given=_shorten(error.instance))]
 
     def _expected(self, name: str) -> str:
         properties: dict[str, JsonObject] = self._schema.get("properties", {})
@@ -66,9 +68,10 @@ class SchemaValidator:
 
     def _unknown(self, path: str, name: str, instance: Any) -> Problem:
         known = sorted(self._schema.get("properties", {}))
-        nearest = difflib.get_close_matches(name, known, n=1)
+        nearest = difflib.get_close_matches(name[:_SAID_CHARACTERS_MAX], known, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"known here: {', '.join(known) or 'none'}"
-        return Problem(path=f"{path}.{name}", message=f"is not known; {hint}", given=_shorten(instance[name]))
+        where = _middle_cut(f"{path}.{name}")
+        return Problem(path=where, message=f"is not known; {hint}", given=_shorten(instance[name]))
 
 
 def summarize(problems: list[Problem]) -> str:
@@ -84,6 +87,12 @@ def _describe(declared: dict[str, Any]) -> str:
     kind = declared.get("type") or "/".join(sorted({str(one.get("type")) for one in declared.get("anyOf", [])}))
     description = declared.get("description")
     return (str(kind) or "a value") + (f" ({description})" if description else "")
+
+
+def _middle_cut(text: str) -> str:
+    """Its beginning and its end: what is wrong stands behind the value that is wrong."""
+    half = _SAID_CHARACTERS_MAX // 2
+    return text if len(text) <= _SAID_CHARACTERS_MAX else f"{text[:half]}…{text[1 - half :]}"
 
 
 def _shorten(value: Any) -> str:

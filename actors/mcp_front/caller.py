@@ -10,6 +10,7 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_REQUEST, Implementation
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.requests import Request
 
 from actors.mcp_front.front import Front
@@ -84,6 +85,8 @@ def _session_of(context: Context, connection: str) -> str | None:
         return connection
     if request.url.path == MESSAGES_PATH:
         return request.query_params.get(_SESSION_QUERY)
+    if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
+        return None  # whatever its header says: no session of this name was checked to be the caller's
     return request.headers.get(SESSION_HEADER)
 
 

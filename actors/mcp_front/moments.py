@@ -10,6 +10,7 @@ _AGO = re.compile(r"(\d{1,6})\s*([smhdw])(?:\s+ago)?", re.IGNORECASE)
 _EPOCH_MS = re.compile(r"\d{10,16}")
 _NS_PER_MS = 1_000_000
 _EPOCH_MS_MAX = 253_402_300_799_999  # the last millisecond of the year 9999
+_LATEST_NS = _EPOCH_MS_MAX * _NS_PER_MS
 
 
 def iso(at_ns: int | None) -> str | None:
@@ -21,7 +22,7 @@ def iso(at_ns: int | None) -> str | None:
 
 
 def parse_moment(given: str | float, *, field: str, now_ns: int) -> int:
-    """Nanoseconds since the epoch. A time without a zone is UTC.
+    """Nanoseconds since the epoch, from it to the end of the year 9999. A time without a zone is UTC.
 
     Raises:
         RequestError: It is none of the forms that are understood.
@@ -32,13 +33,13 @@ def parse_moment(given: str | float, *, field: str, now_ns: int) -> int:
     if _EPOCH_MS.fullmatch(text):
         return _from_epoch_ms(float(text), given, field)
     if ago := _AGO.fullmatch(text):
-        return now_ns - int(ago[1]) * _UNIT_SECONDS[ago[2].lower()] * 1_000_000_000
+        return max(0, now_ns - int(ago[1]) * _UNIT_SECONDS[ago[2].lower()] * 1_000_000_000)
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
         raise _unusable(given, field) from None
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return int(at.timestamp() * 1000) * _NS_PER_MS
+    return min(max(0, int(at.timestamp() * 1000) * _NS_PER_MS), _LATEST_NS)
 
 
 def _from_epoch_ms(milliseconds: float, given: str | float, field: str) -> int:

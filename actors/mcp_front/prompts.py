@@ -33,6 +33,7 @@ _SINCE = "24h"
 _REVIEWED_MAX = 200
 _SECONDS = 10.0
 _SAID_CHARACTERS_MAX = 200
+_ARGUMENT_CHARACTERS_MAX = 128  # of what the text repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,11 @@ def _failure(execution: Execution) -> JsonObject:
 # The tool `list_executions` for everybody who decides and counts, with an answer made for a prompt.
 _FAILURES = replace(
     TOOLS["list_executions"],
-    input_schema=takes(("since",), since=text("From when on."), task_id=text("Of this task.", minLength=1)),
+    input_schema=takes(
+        ("since",),
+        since=text("From when on.", maxLength=_ARGUMENT_CHARACTERS_MAX),
+        task_id=text("Of this task.", minLength=1, maxLength=_ARGUMENT_CHARACTERS_MAX),
+    ),
     handler=_failures,
 )
 

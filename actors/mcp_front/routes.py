@@ -146,7 +146,7 @@ class _Reading:
         if declared.get("type") in ("integer", "number", "boolean"):
             try:
                 return json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):  # a query of brackets alone is nested more deeply than can be read
                 raise InvalidArgumentsError(f"{name} must be of type {declared['type']}, not {text[:80]!r}") from None
         return text
 

@@ -88,6 +88,13 @@ async def test_a_key_lets_in_and_names_the_client(
     assert status.structured_content["source"]["client"] == name
 
 
+async def test_the_current_protocol_has_no_sessions_whatever_a_header_says(shared_project: RunningProject) -> None:
+    async with shared_project.client(headers={"Mcp-Session-Id": "another-one's"}) as client:
+        done = (await Agent(client).run("add", {"a": 1})).structured["execution_id"]
+        status = await Agent(client).call("get_execution_status", {"execution_id": done})
+    assert "session_id" not in status.structured["source"]
+
+
 async def test_no_answer_and_no_log_holds_a_key(guarded: RunningProject) -> None:
     async with guarded.client(headers={"X-API-Key": KEYS["TEST_KEY_ONE"]}) as client:
         await client.call_tool("ratchet.get_system_health", {})
@@ -110,8 +117,10 @@ async def test_addresses_in_answers_answer(shared_project: RunningProject) -> No
         assert logs.json()["logs"][0]["count"] == 2
         unknown = await http.get("/traces/exec_unknown")
         assert (unknown.status_code, unknown.json()["error"]["type"]) == (404, "unknown_execution")
-        wrong = await http.get(result.structured["logs_url"], params={"limit": "many"})
-        assert (wrong.status_code, wrong.json()["error"]["type"]) == (400, "invalid_arguments")
+        for limit in ("many", "[" * 20_000):
+            wrong = await http.get(result.structured["logs_url"], params={"limit": limit})
+            assert (wrong.status_code, wrong.json()["error"]["type"]) == (400, "invalid_arguments")
+            assert len(wrong.text) < 1_000
         assert (await http.get("/nowhere")).status_code == 404
 
 

@@ -79,6 +79,10 @@ async def test_what_is_wrong_with_a_prompt_is_a_wrong_parameter(
         assert "exec_none" in await refused(one.client, "debug_failed_execution", {"execution_id": "exec_none"})
         assert "unknown task 'ad'" in await refused(one.client, "run_task", {"task_id": "ad"})
         assert "since is 'lately'" in await refused(one.client, "review_recent_failures", {"since": "lately"})
+        for argument in ("since", "task_id"):
+            said = await refused(one.client, "review_recent_failures", {argument: "x" * 100_000})
+            assert len(said) < 1_000
+            assert f"{argument} " in said
 
 
 @every_way

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from mcp_types import TextContent
 
-from actors.mcp_front.answers import Answer
+from actors.mcp_front.answers import TEXT_CHARACTERS_MAX, Answer
 from actors.mcp_front.exposed_answers import advertised, result, task_input
 from ratchet.models import Task
 
@@ -61,3 +62,18 @@ def test_an_object_is_structured_content_though_its_type_is_not_known() -> None:
     found = result(Answer({**told, "output": {"a": 1}}, ""), made({}))
     assert (found.is_error, found.structured_content) == (False, {"a": 1})
     assert result(Answer({**told, "output": [1]}, ""), made({})).structured_content is None
+
+
+def test_text_that_is_cut_says_which_call_shows_the_rest() -> None:
+    told = {
+        "status": "completed",
+        "execution_id": "exec_1",
+        "task_id": "a.task",
+        "duration_ms": 1.0,
+        "next": "For more…",
+    }
+    cut, note = result(Answer({**told, "output": "x" * TEXT_CHARACTERS_MAX}, ""), made({})).content
+    assert isinstance(cut, TextContent)
+    assert isinstance(note, TextContent)
+    assert note.text.endswith("\nFor more…")
+    assert len(cut.text) + len(note.text) <= TEXT_CHARACTERS_MAX

@@ -48,3 +48,11 @@ def test_anything_else_is_refused_with_the_forms_that_work(given: str | float) -
     with pytest.raises(RequestError, match=r"since is .*ISO 8601") as caught:
         parse_moment(given, field="since", now_ns=NOW_NS)
     assert caught.value.details["problems"][0]["path"] == "since"
+
+
+@pytest.mark.parametrize(
+    "given", ["999999w", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "9999-12-31", 253_402_300_799_999]
+)
+def test_any_time_that_is_read_can_be_written(given: str | int) -> None:
+    at_ns = parse_moment(given, field="since", now_ns=NOW_NS)
+    assert iso(at_ns) in {"1970-01-01T00:00:00.000Z", "9999-12-31T00:00:00.000Z", "9999-12-31T23:59:59.999Z"}

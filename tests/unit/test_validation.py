@@ -1,13 +1,17 @@
 """What a schema has against a value, in words that let its author correct it."""
 
+import pytest
+
+from ratchet.models import JsonObject
 from ratchet.validation import PROBLEMS_MAX, SchemaValidator, summarize
 
-SCHEMA = {
+PROPERTIES: JsonObject = {
+    "file": {"type": "string", "description": "path of a CSV file"},
+    "rows": {"type": "integer", "minimum": 1},
+}
+SCHEMA: JsonObject = {
     "type": "object",
-    "properties": {
-        "file": {"type": "string", "description": "path of a CSV file"},
-        "rows": {"type": "integer", "minimum": 1},
-    },
+    "properties": PROPERTIES,
     "required": ["file"],
     "additionalProperties": False,
 }
@@ -42,6 +46,23 @@ def test_a_huge_wrong_value_is_shortened():
     assert len(problem.given) <= 120
 
 
+LONG = "x" * 100_000
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"file": "a", "rows": LONG}, {"file": "a", LONG: 1}, {"file": "a", "by_name": {LONG: "no number"}}],
+    ids=["a value", "an unknown name", "a name on the way"],
+)
+def test_what_is_said_of_something_long_is_short_and_still_says_what_is_wrong(value: JsonObject):
+    by_name = {"type": "object", "additionalProperties": {"type": "integer"}}
+    schema = {**SCHEMA, "properties": {**PROPERTIES, "by_name": by_name}}
+    problems = SchemaValidator(schema).problems(value)
+    assert len(summarize(problems)) < 1_000
+    assert "is not known" in problems[0].message or problems[0].message.endswith('is not of type "integer"')
+
+
 def test_the_number_of_problems_is_bounded():
     schema = {"type": "array", "items": {"type": "integer"}}
     assert len(SchemaValidator(schema).problems(["no"] * 1000)) == PROBLEMS_MAX
+    assert len(SchemaValidator(SCHEMA).problems({f"name{number}": 1 for number in range(1000)})) == PROBLEMS_MAX
