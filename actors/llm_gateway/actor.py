@@ -10,6 +10,7 @@ from actors.llm_gateway.desk import Desk
 from actors.llm_gateway.openai_route import OpenAiRoute, load_sdk
 from actors.llm_gateway.route import Route
 from actors.llm_gateway.scripted import ScriptedRoute
+from actors.llm_gateway.servers import Servers
 from ipc.link import Request
 from ratchet import messages, rpc
 from ratchet.actor import ActorHost
@@ -17,7 +18,16 @@ from ratchet.config import secret_values
 from ratchet.config.llm import SCRIPTED, LlmConfig
 from ratchet.errors import RatchetError
 from ratchet.health import ProcessHealth
-from ratchet.llm.bodies import Complete, Completion
+from ratchet.llm.bodies import (
+    CallRemoteTool,
+    Complete,
+    Completion,
+    ListRemoteTools,
+    ListServers,
+    RemoteResult,
+    RemoteServers,
+    RemoteTools,
+)
 from ratchet.messages import Empty, Health
 from ratchet.models import Model
 from ratchet.redaction import Redactor
@@ -33,12 +43,27 @@ class Gateway:
         self._counters: Counter[str] = Counter()
         self._host = host
         self._redactor = Redactor(secret_values(host.setup.config, os.environ))
-        self._desk = Desk(_routes(host.setup.config.llm, stack), host.setup.config.llm, self._counters)
+        config = host.setup.config
+        self._desk = Desk(_routes(config.llm, stack), config.llm, self._counters)
+        self._servers = Servers(
+            config.mcp.servers, os.environ, host.setup.project.folder, self._redactor.text, self._counters
+        )
+
+    def own_connections(self) -> None:
+        """Begin to serve MCP servers: each connection is made when somebody wants it."""
+        for connection in self._servers.connections.values():
+            self._host.own(connection.run(), name=f"MCP server {connection.name}")
 
     def methods(self) -> dict[str, rpc.Handler]:
         """By procedure."""
         return rpc.methods(
-            {messages.LLM_COMPLETE: self._without_secrets(self._complete), messages.GET_HEALTH: self._health}
+            {
+                messages.LLM_COMPLETE: self._without_secrets(self._complete),
+                messages.MCP_LIST_SERVERS: self._without_secrets(self._list_servers),
+                messages.MCP_LIST_TOOLS: self._without_secrets(self._list_tools),
+                messages.MCP_CALL_TOOL: self._without_secrets(self._call_tool),
+                messages.GET_HEALTH: self._health,
+            }
         )
 
     def _without_secrets(self, handler: rpc.Served) -> rpc.Served:
@@ -56,6 +81,15 @@ class Gateway:
 
     async def _complete(self, body: Complete, request: Request) -> Completion:
         return await self._desk.complete(body, _deadline(request))
+
+    async def _list_servers(self, _body: ListServers, _request: Request) -> RemoteServers:
+        return self._servers.list_servers()
+
+    async def _list_tools(self, body: ListRemoteTools, request: Request) -> RemoteTools:
+        return await self._servers.list_tools(body.server, _deadline(request))
+
+    async def _call_tool(self, body: CallRemoteTool, request: Request) -> RemoteResult:
+        return await self._servers.call_tool(body, _deadline(request))
 
     async def _health(self, _body: Empty, _request: Request) -> Health:
         return self._process.report(counters={**self._host.link.counters, **self._counters})
@@ -97,5 +131,6 @@ async def main(host: ActorHost) -> None:
             await asyncio.to_thread(load_sdk)  # now rather than while a task waits; and its absence is told at once
         gateway = Gateway(host, stack)
         host.connect(gateway.methods())
+        gateway.own_connections()
         host.ready(routes=list(host.setup.config.llm.order))
         await host.drain.wait()

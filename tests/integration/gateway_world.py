@@ -21,8 +21,17 @@ from ipc.link import Link
 from ipc.zeromq import ZmqHubTransport
 from ratchet import channel, rpc
 from ratchet.access import ACCESS
-from ratchet.llm.bodies import ChatMessage, Complete, Completion
-from ratchet.messages import GET_HEALTH, LLM_COMPLETE, Empty
+from ratchet.llm.bodies import (
+    CallRemoteTool,
+    ChatMessage,
+    Complete,
+    Completion,
+    ListRemoteTools,
+    ListServers,
+    RemoteResult,
+    RemoteServer,
+)
+from ratchet.messages import GET_HEALTH, LLM_COMPLETE, MCP_CALL_TOOL, MCP_LIST_SERVERS, MCP_LIST_TOOLS, Empty
 from ratchet.project import find_project
 
 SOON = 20.0
@@ -56,6 +65,18 @@ class Gateway:
         given.setdefault("execution_id", "exec_1")
         asked = Complete(messages=[ChatMessage(role="user", content=prompt)], **given)
         return await rpc.call(self.link, LLM_COMPLETE, asked, timeout_seconds=timeout_seconds)
+
+    async def servers(self) -> dict[str, RemoteServer]:
+        found = await rpc.call(self.link, MCP_LIST_SERVERS, ListServers())
+        return {server.name: server for server in found.servers}
+
+    async def tools(self, server: str) -> list[str]:
+        found = await rpc.call(self.link, MCP_LIST_TOOLS, ListRemoteTools(server=server))
+        return [tool.name for tool in found.tools]
+
+    async def call(self, server: str, tool: str, *, timeout_seconds: float = SOON, **arguments: Any) -> RemoteResult:
+        body = CallRemoteTool(server=server, tool=tool, arguments=arguments)
+        return await rpc.call(self.link, MCP_CALL_TOOL, body, timeout_seconds=timeout_seconds)
 
 
 @asynccontextmanager
