@@ -79,12 +79,12 @@ def _completed(told: JsonObject, task: Task, meta: JsonObject) -> t.CallToolResu
     if shown is not None:
         return t.CallToolResult(content=[*shown, _text(note)], _meta=meta)
     text = output if isinstance(output, str) else compact(output)
-    structured: JsonObject | None = output if isinstance(output, dict) else None
-    if len(text) > TEXT_CHARACTERS_MAX - len(note) and structured is None and told.get("next") is not None:
+    whole = isinstance(output, dict) or len(text) + len(note) <= TEXT_CHARACTERS_MAX
+    if not whole and told.get("next") is not None:
         note += f"\n{told['next']}"
     return t.CallToolResult(
         content=[_text(clip(text, TEXT_CHARACTERS_MAX - len(note))), _text(note)],
-        structured_content=structured,
+        structured_content=output if isinstance(output, dict) else None,
         _meta=meta,
     )
 
