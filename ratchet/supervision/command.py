@@ -167,8 +167,8 @@ def _fail(error: RatchetError, listener: socket.socket | None) -> int:
 
 def _turn_away(listener: socket.socket, error: RatchetError) -> None:
     """Tell those who wait for this supervisor why it will not come."""
-    listener.setblocking(False)
     with suppress(OSError):  # nobody waits any more, or the supervisor closed it itself after telling them
+        listener.setblocking(False)
         while True:
             connection, _address = listener.accept()
             connection.setblocking(True)

@@ -133,7 +133,10 @@ def test_an_actor_that_cannot_start_is_told_to_the_agents_too(project: TinyProje
     project.order("log-store", fail="the disk is full of cats")
     agent = project.agent()
     assert agent.process.wait(BOUND_SECONDS) == 1
-    assert "log-store cannot be started: the disk is full of cats" in agent.stderr()
+    said = agent.stderr()
+    assert "log-store cannot be started: the disk is full of cats" in said
+    eventually(lambda: gone(project), "the supervisor leaves")
+    assert "Traceback" not in Path(f"{project.project.lock_path}.stderr").read_text()
 
 
 def test_a_supervisor_that_crashes_before_it_answers_is_shown(project: TinyProject) -> None:
