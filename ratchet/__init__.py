@@ -1,7 +1,7 @@
 """Ratchet: typed Python tasks in supervised processes, within reach of agents over MCP.
 
-What a task author imports: `task` and `Context`. Importing this package costs next to nothing (the stdio shim does it
-on its fast path); each name is loaded when it is first used.
+What a task author imports: `task` and `Context` (or `AsyncContext`). Importing this package costs next to nothing (the
+stdio shim does it on its fast path); each name is loaded when it is first used.
 """
 
 from ratchet.version import VERSION
@@ -9,12 +9,13 @@ from ratchet.version import VERSION
 TYPE_CHECKING = False  # the name is what type checkers know; importing `typing` for it would cost milliseconds
 if TYPE_CHECKING:
     from ratchet.authoring import task as task
+    from ratchet.context import AsyncContext as AsyncContext
     from ratchet.context import Context as Context
 
 __version__ = VERSION
-__all__ = ["Context", "__version__", "task"]
+__all__ = ["AsyncContext", "Context", "__version__", "task"]
 
-_HOMES = {"task": "ratchet.authoring", "Context": "ratchet.context"}
+_HOMES = {"task": "ratchet.authoring", "Context": "ratchet.context", "AsyncContext": "ratchet.context"}
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,7 @@
-"""`Context`: what a running task can say (logs, progress, spans) and what it can know about its execution.
+"""`Context`: what a running task can say (logs, progress, spans), ask, and know about its execution.
 
-A context hands everything to a `Sink`: the child's, which sends it to the worker, or the recording one of
-`ratchet.testing`. Knows nothing of processes or messages.
+A context hands what is said to a `Sink` and what is asked to a `Line` (`ratchet.calling`): the child's, which go to the
+worker, or those of `ratchet.testing`. Knows nothing of processes or messages.
 """
 
 import os
@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from ratchet.calling import Calls, Line, NoLine
 from ratchet.plain import text
 
 if TYPE_CHECKING:
@@ -157,10 +158,18 @@ class Context:
     """
 
     def __init__(
-        self, sink: Sink, *, execution_id: str, attempt: int = 1, task_id: str, root_span_id: str | None = None
+        self,
+        sink: Sink,
+        *,
+        execution_id: str,
+        attempt: int = 1,
+        task_id: str,
+        root_span_id: str | None = None,
+        line: Line | None = None,
     ) -> None:
         self._sink = sink
         self._root_span_id = root_span_id
+        self._calls = Calls(line or NoLine(), self._span)
         self.log = Log(sink)
         self.execution_id = execution_id
         self.attempt = attempt
@@ -172,4 +181,15 @@ class Context:
 
     def span(self, name: str, /, **attributes: Any) -> Span:
         """A span to enter with `with`; keyword arguments become its attributes."""
-        return Span(self._sink, name, attributes, self._root_span_id)
+        return self._span(name, attributes, "internal")
+
+    def _span(self, name: str, attributes: dict[str, Any], kind: str) -> Span:
+        return Span(self._sink, name, attributes, self._root_span_id, kind)
+
+
+class AsyncContext(Context):
+    """What an asynchronous task annotates its context with: the same, with types that say which calls are awaited.
+
+    What a context asks (`run`) blocks in a synchronous task and is awaited where an event loop runs. That is decided
+    at each call, whatever the annotation is; only type checkers see the difference between the two classes.
+    """

@@ -245,3 +245,19 @@ class AuditRecord(Model):
     decision: Literal["allowed", "refused"]
     code: str | None = None  # of the refusal, or of what went wrong with an allowed call
     duration_ms: float
+
+
+class FromTask(Model):
+    """Base of what a task may ask of other actors (`actors/worker/relay.py`); its worker says who it is.
+
+    Attributes:
+        execution_id: The execution that asks.
+        fence: Of its attempt.
+        client: Who owns the execution.
+        span_id: The span under which it asks.
+    """
+
+    execution_id: str = ""
+    fence: int = 0
+    client: str = "local"
+    span_id: str | None = None

@@ -15,7 +15,9 @@ from ratchet.context import Context
 from ratchet.errors import TaskDefinitionError
 
 EMPTY: Any = inspect.Parameter.empty
-_CONTEXT_TEXT = re.compile(r"^(?:\w+\.)*Context(?:\s*\|\s*None)?$|^(?:typing\.)?Optional\[(?:\w+\.)*Context\]$")
+_CONTEXT_TEXT = re.compile(
+    r"^(?:\w+\.)*(?:Async)?Context(?:\s*\|\s*None)?$|^(?:typing\.)?Optional\[(?:\w+\.)*(?:Async)?Context\]$"
+)
 _SECTION = re.compile(r"^(Args|Arguments|Parameters|Params|Returns?|Raises|Yields?|Examples?|Notes?|Attributes):\s*$")
 _ENTRY = re.compile(r"^\s+\*{0,2}(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
 

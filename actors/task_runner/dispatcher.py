@@ -129,6 +129,7 @@ class Dispatcher:
             version=task.version,
             input=live.execution.input,
             trace=live.execution.trace,
+            client=live.execution.source.client,
             timeout_seconds=self._timeout_of(task),
         )
         try:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from actors.worker.child import Child
 from actors.worker.outcome import Died, Done, Identity, Outcome, Stopping, ZygoteDied, report
+from actors.worker.relay import Relay
 from actors.worker.telemetry import AttemptTelemetry
 from ipc.link import Link
 from ratchet import messages, rpc
@@ -46,6 +47,7 @@ class Run:
         self._ladder: asyncio.Task[None] | None = None
         self._progress: Progress | None = None
         self._progress_timer: asyncio.TimerHandle | None = None
+        self._relay: Relay | None = None
         self._telemetry = AttemptTelemetry(link, order, redactor, on_full=child.pause, on_room=child.resume)
 
     async def start(self) -> None:
@@ -55,7 +57,7 @@ class Run:
             OSError: The child is gone; nothing has run.
         """
         limits = self._config.limits
-        self.child.attach(self._on_message, self._telemetry.line)
+        self.child.attach(self._on_message, self._telemetry.line, self._on_call)
         self.child.exit.add_done_callback(self._on_exit)
         body = self.order.model_dump(include={"execution_id", "attempt", "task_id", "function", "path", "version"})
         await self.child.send(
@@ -85,7 +87,10 @@ class Run:
             if self._ladder is not None:
                 self._ladder.cancel()
         self.child.drain_pipes()
+        self.child.drain_calls()
         self.child.detach()
+        if self._relay is not None:
+            self._relay.close()
         self.child.exit.remove_done_callback(self._on_exit)
         if self._progress_timer is not None:
             self._progress_timer.cancel()
@@ -137,6 +142,11 @@ class Run:
                 self._settle(Done(body))
             case _:
                 log.warning("a child sent an unknown message", pid=self.child.pid, kind=kind)
+
+    def _on_call(self, kind: str, body: dict[str, Any]) -> None:
+        if self._relay is None:
+            self._relay = Relay(self.order, self.child, self._link)
+        self._relay.take(kind, body)
 
     def _on_exit(self, _exit: Any) -> None:
         self._settle(Died(self.child.exit.result(), tuple(self.child.last_lines)))

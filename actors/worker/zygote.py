@@ -130,7 +130,7 @@ class Zygote:
             ) from error
 
     async def fork(self, fds: Sequence[int]) -> tuple[int, int]:
-        """A new child with these descriptors (channel, stdout, stderr). Returns its slot and pid.
+        """A new child with these descriptors (channel, stdout, stderr, calls). Returns its slot and pid.
 
         Raises:
             UnavailableError: The zygote is gone.

@@ -4,26 +4,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ratchet.models import JsonObject, Model
-from ratchet.policy.client import Client
+from ratchet.models import FromTask, JsonObject, Model
 
 MESSAGES_MAX = 500
-
-
-class FromTask(Model):
-    """A question of an execution, as the worker stamps it; a task cannot say that it is another.
-
-    Attributes:
-        execution_id: Who asks; questions and tokens are counted by it.
-        fence: Of the attempt.
-        client: Who owns the execution; None: the user, at a shell.
-        span_id: The span of the task in which it asks.
-    """
-
-    execution_id: str = ""
-    fence: int = 0
-    client: Client | None = None
-    span_id: str | None = None
 
 
 class ChatMessage(Model):

@@ -45,17 +45,17 @@ class Leftovers:
         return "the task left " + " and ".join(parts)
 
 
-def end_leftovers() -> Leftovers:
-    """Kill the processes that the task left, and name the threads."""
-    return Leftovers(_threads(), _end_processes())
+def end_leftovers(*, spare: threading.Thread | None = None) -> Leftovers:
+    """Kill the processes that the task left, and name the threads; `spare` is the runtime's own."""
+    return Leftovers(_threads(spare), _end_processes())
 
 
-def _threads() -> list[str]:
-    main = threading.main_thread()
+def _threads(spare: threading.Thread | None) -> list[str]:
+    kept = (threading.main_thread(), spare)
     deadline = time.monotonic() + _THREAD_SECONDS
     found: list[str] = []
     for thread in threading.enumerate():
-        if thread is main:
+        if thread in kept:
             continue
         thread.join(max(0.0, deadline - time.monotonic()))  # most are just ending, like a pool's that was shut down
         if thread.is_alive():

@@ -1,7 +1,8 @@
 """A child: loads one task file and runs its tasks, one execution at a time, until its channel closes.
 
 Protocol with the worker (framing of `ratchet.channel`): takes `describe`, `run` and `cancel`; says `described`,
-`log`, `span`, `progress` and `done`.
+`log`, `span`, `progress` and `done`. What the task asks of other actors has a channel of its own
+(`ratchet.runtime.calls`).
 """
 
 import faulthandler
@@ -21,6 +22,7 @@ from ratchet.channel import Channel
 from ratchet.models import Category, Failure
 from ratchet.runtime import http_spans, propagation
 from ratchet.runtime.afterwards import Baseline, end_leftovers
+from ratchet.runtime.calls import CallLine
 from ratchet.runtime.capture import Capture
 from ratchet.runtime.execution import Execution, Outcome, find_task
 from ratchet.runtime.failure import Describer
@@ -43,6 +45,7 @@ class ChildSetup:
     channel_fd: int
     stdout_fd: int
     stderr_fd: int
+    calls_fd: int
     limits: dict[str, int]
 
 
@@ -51,7 +54,8 @@ def main(setup: ChildSetup) -> NoReturn:
     gc.enable()
     code = _EXIT_SOFTWARE
     try:
-        Child(_prepare(setup), setup.limits).serve()
+        channel, calls = _prepare(setup)
+        Child(channel, calls, setup.limits).serve()
         code = 0
     except BaseException:  # noqa: BLE001 - whatever it is must not unwind into the zygote's stack
         os.write(2, traceback.format_exc().encode("utf-8", "replace"))
@@ -59,35 +63,38 @@ def main(setup: ChildSetup) -> NoReturn:
         os._exit(code)
 
 
-def _prepare(setup: ChildSetup) -> Channel:
-    """Make a fork of the zygote a process of its own."""
+def _prepare(setup: ChildSetup) -> tuple[Channel, socket.socket]:
+    """Make a fork of the zygote a process of its own. Returns its channel, and the socket of its calls."""
     process.die_with_parent(setup.parent)
     os.setsid()
     process.become_subreaper()
     null = os.open(os.devnull, os.O_RDONLY)
     for fd, target in ((null, 0), (setup.stdout_fd, 1), (setup.stderr_fd, 2)):
         os.dup2(fd, target)
-    process.close_fds_except({0, 1, 2, setup.channel_fd})
+    process.close_fds_except({0, 1, 2, setup.channel_fd, setup.calls_fd})
     os.set_inheritable(setup.channel_fd, False)
+    os.set_inheritable(setup.calls_fd, False)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2):
         signal.signal(number, signal.SIG_DFL)
     faulthandler.enable(2)
     prefer_for_oom()
     limit_resources(setup.limits["memory_bytes"], setup.limits["file_bytes"], setup.limits["open_files"])
-    sock = socket.socket(fileno=setup.channel_fd)
+    sock, calls = (socket.socket(socket.AF_UNIX, fileno=fd) for fd in (setup.channel_fd, setup.calls_fd))
     sock.setblocking(True)
-    return Channel(sock)
+    calls.setblocking(True)
+    return Channel(sock), calls
 
 
 class Child:
     """The loop of a child and what it keeps between runs."""
 
-    def __init__(self, channel: Channel, limits: dict[str, int]) -> None:
+    def __init__(self, channel: Channel, calls: socket.socket, limits: dict[str, int]) -> None:
         self._limits = limits
         self._inbox = Inbox(channel)
         self._interruptions = Interruptions(self._inbox, Execution.guarded.__code__)
         self._outlet = Outlet(channel.socket, self._interruptions)
         self._recorder = Recorder(self._outlet, self._interruptions)
+        self._calls = CallLine(calls, self._interruptions)
         self._capture = Capture(self._recorder)
         self._file: LoadedFile | None = None
         self._interruptions.install()
@@ -109,6 +116,7 @@ class Child:
     def _become_a_fork(self, channel: Channel) -> None:
         """In a process that the task has forked: it must neither speak nor be cancelled as if it were the child."""
         channel.close()
+        self._calls.detach()
         self._interruptions.armed = None
         signal.signal(signal.SIGXCPU, signal.SIG_DFL)  # its own CPU time ends it
         self._capture.detach()
@@ -119,7 +127,9 @@ class Child:
         describer = Describer(order.roots, order.path, limits)
         self._recorder.open(describer, trace=order.trace)
         self._capture.begin(trace=order.trace)
+        self._calls.open()
         outcome = self._attempt(order, describer)
+        self._calls.close()
         ended_ns = time.time_ns()
         reusable = self._clean_up(outcome)
         self._recorder.close()
@@ -133,7 +143,7 @@ class Child:
         task = find_task(file, order)
         if isinstance(task, Failure):
             return Outcome(failure=task)
-        return Execution(order, self._recorder, self._interruptions, describer).run(task)
+        return Execution(order, self._recorder, self._interruptions, describer, self._calls).run(task)
 
     def _loaded(self, path: str, roots: Sequence[str]) -> LoadedFile | None:
         """The file; None where this child has loaded another one, whose modules would be mixed up with its own."""
@@ -149,7 +159,7 @@ class Child:
     def _clean_up(self, outcome: Outcome) -> bool:
         """End what is left of the run. Returns whether the process may be used again."""
         self._capture.finish()
-        left = end_leftovers()
+        left = end_leftovers(spare=self._calls.reader)
         if left:
             self._recorder.log("warn", "ratchet", str(left), {"threads": left.threads, "processes": left.processes})
         restored = self._baseline.restore()

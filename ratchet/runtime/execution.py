@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ratchet.authoring import TaskDefinition
+from ratchet.calling import Line
 from ratchet.channel import FRAME_BYTES_MAX
-from ratchet.context import Context, Span
+from ratchet.context import AsyncContext, Context, Span
 from ratchet.models import Category, Failure
 from ratchet.runtime.failure import Describer
 from ratchet.runtime.interruption import Interruptions
@@ -67,22 +68,31 @@ def find_task(file: LoadedFile, order: RunOrder) -> TaskDefinition | Failure:
 class Execution:
     """Runs one order; everything it says goes to the recorder."""
 
-    def __init__(self, order: RunOrder, recorder: Recorder, interruptions: Interruptions, describer: Describer) -> None:
+    def __init__(
+        self,
+        order: RunOrder,
+        recorder: Recorder,
+        interruptions: Interruptions,
+        describer: Describer,
+        line: Line,
+    ) -> None:
         self._order = order
         self._recorder = recorder
         self._interruptions = interruptions
         self._describer = describer
+        self._line = line
         self._pid = os.getpid()
 
     def run(self, task: TaskDefinition) -> Outcome:
         """Run the task under a root span. Never raises."""
         root = Span(self._recorder, self._order.task_id, {"ratchet.attempt": self._order.attempt}, None, "server")
-        context = Context(
+        context = AsyncContext(  # which is a `Context` with types for those who await
             self._recorder,
             execution_id=self._order.execution_id,
             attempt=self._order.attempt,
             task_id=self._order.task_id,
             root_span_id=root.span_id,
+            line=self._line,
         )
         output: list[Any] = []
         with root:

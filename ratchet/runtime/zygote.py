@@ -1,7 +1,7 @@
 """The zygote: a single-threaded process that forks children, reaps them, and lets nothing of theirs survive.
 
 It never runs an author's code. Protocol with the worker (framing of `ratchet.channel`): takes `fork {slot, limits}`
-with three descriptors and `signal {slot, signal, tree}`; says `ready`, `forked` and `exited`. At the end of the stream
+with four descriptors and `signal {slot, signal, tree}`; says `ready`, `forked` and `exited`. At the end of the stream
 it kills everything below itself until nothing is left, and exits. It has no parent-death signal on purpose: it must
 outlive its worker by the moment that takes.
 """
@@ -122,7 +122,7 @@ class Zygote:
         return None
 
     def _fork(self, slot: int, limits: dict[str, int]) -> "child_process.ChildSetup | None":
-        fds = self._channel.take_fds(3)
+        fds = self._channel.take_fds(4)
         parent = os.getpid()
         try:
             pid = os.fork()
@@ -131,7 +131,7 @@ class Zygote:
             pid = -1
         if pid == 0:
             self._forget()
-            return child_process.ChildSetup(parent, fds[0], fds[1], fds[2], limits)
+            return child_process.ChildSetup(parent, *fds, limits=limits)
         for fd in fds:
             os.close(fd)
         if pid > 0:

@@ -103,7 +103,7 @@ def test_the_daemon_of_a_dead_child_is_killed_before_the_death_is_reported(
     child = zygote.fork()
     child.order(described, "leave-daemon-and-die")
     exited = zygote.exited(child)
-    logged = [body["message"] for kind, body in [child.peer.next(), child.peer.next()] if kind == "log"]
+    logged = [body["message"] for kind, body in child.peer.rest() if kind == "log"]
     daemon = int(logged[0].split()[1])
     assert not alive(daemon)
     assert (exited["exit_code"], exited["orphans_killed"]) == (3, 1)
@@ -169,7 +169,7 @@ def test_a_zygote_and_its_children_hold_only_their_own_descriptors(tmp_path: Pat
     for child in (first, second):
         kinds = _descriptors(child.pid)
         assert kinds.pop(0) == "/dev/null"
-        assert [kind.split(":")[0] for kind in kinds.values()] == ["pipe", "pipe", "socket"]
+        assert [kind.split(":")[0] for kind in kinds.values()] == ["pipe", "pipe", "socket", "socket"]
     assert set(_descriptors(first.pid).values()) & set(_descriptors(second.pid).values()) == {"/dev/null"}
     channel = f"socket:[{os.fstat(zygote.peer.channel.fileno()).st_ino}]"
     assert channel not in _descriptors(first.pid).values()

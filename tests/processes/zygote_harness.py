@@ -110,6 +110,7 @@ class ChildHandle:
     slot: int
     pid: int
     peer: Peer
+    calls: Peer
     out: int
     err: int
     sent: int = field(default=0)
@@ -179,6 +180,7 @@ class ChildHandle:
     def close(self) -> None:
         """Let go of the child."""
         self.peer.close()
+        self.calls.close()
         for fd in (self.out, self.err):
             os.close(fd)
 
@@ -207,15 +209,17 @@ class ZygoteHandle:
         """A new child."""
         slot = len(self.children) + 1
         ours, theirs = pair()
+        our_calls, their_calls = pair()
         out_read, out_write = os.pipe()
         err_read, err_write = os.pipe()
-        fds = [theirs.fileno(), out_write, err_write]
+        fds = [theirs.fileno(), out_write, err_write, their_calls.fileno()]
         self.peer.channel.send("fork", {"slot": slot, "limits": {**LIMITS, **limits}}, fds)
         theirs.close()
+        their_calls.close()
         os.close(out_write)
         os.close(err_write)
         pid = self._await(lambda kind, body: kind == "forked" and body["slot"] == slot)["pid"]
-        child = ChildHandle(self, slot, pid, Peer(ours), out_read, err_read)
+        child = ChildHandle(self, slot, pid, Peer(ours), Peer(our_calls), out_read, err_read)
         self.children.append(child)
         return child
 

@@ -1,0 +1,162 @@
+"""Calls of a child to other actors: which it may make, in whose name, and for how long.
+
+A child says a method and a body. Nothing passes that has no row here; the body is validated as the procedure's request,
+and stamped with what a child cannot say of itself: the execution, its attempt and its owner. A call ends with its reply
+or error, its time or the attempt's, a `cancel` of the child, or the attempt.
+"""
+
+import asyncio
+import signal
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from actors.worker.child import Child
+from ipc.errors import BusyError, ExpiredError, IpcError, LostError, TooLargeError, UnreachableError
+from ipc.link import Link
+from ratchet import messages, rpc
+from ratchet.calling import OUTSTANDING_MAX
+from ratchet.channel import ChannelError
+from ratchet.errors import (
+    CallError,
+    CallLostError,
+    CallTimeoutError,
+    RatchetError,
+    RequestError,
+    UnavailableError,
+)
+from ratchet.messages import AttemptOrder, Procedure
+from ratchet.models import FromTask
+
+log = structlog.stdlib.get_logger("worker")
+
+Table = Mapping[str, Procedure[Any, Any]]
+
+# Everything a task may ask of other actors. The request of each is a `FromTask`.
+METHODS: Table = {
+    procedure.name: procedure
+    for procedure in (
+        messages.LLM_COMPLETE,
+        messages.MCP_LIST_SERVERS,
+        messages.MCP_LIST_TOOLS,
+        messages.MCP_CALL_TOOL,
+    )
+}
+
+_UNLIMITED_SECONDS = 365 * 86_400.0
+_MARGIN_SECONDS = 0.05  # an attempt that runs out of time fails for that, not because its last call did
+
+
+class Relay:
+    """The calls of one attempt.
+
+    Args:
+        order: The attempt.
+        child: Who makes them.
+        link: Where they go.
+        table: What may be called.
+    """
+
+    def __init__(self, order: AttemptOrder, child: Child, link: Link, table: Table = METHODS) -> None:
+        self._order = order
+        self._child = child
+        self._link = link
+        self._table = table
+        loop = asyncio.get_running_loop()
+        self._deadline = None if order.timeout_seconds is None else loop.time() + order.timeout_seconds
+        self._calls: dict[int, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def take(self, kind: str, body: dict[str, Any]) -> None:
+        """A message of the child, which may be anything: its task can write to the channel too."""
+        match kind, body:
+            case "call", {"id": int(call_id)}:
+                if len(self._tasks) >= 2 * OUTSTANDING_MAX or call_id in self._calls:
+                    log.warning("a child abuses the channel of its calls and is killed", pid=self._child.pid)
+                    self._child.signal(signal.SIGKILL, tree=True)
+                else:
+                    self._calls[call_id] = self._spawn(self._relay(call_id, body))
+            case "cancel", {"id": int(call_id)}:
+                call = self._calls.pop(call_id, None)
+                if call is not None:
+                    call.cancel()
+            case _:
+                log.warning("a child sent an unknown message", pid=self._child.pid, kind=kind)
+
+    def close(self) -> None:
+        """The attempt is over: nobody waits for anything any more."""
+        self._calls.clear()
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _relay(self, call_id: int, body: dict[str, Any]) -> None:
+        try:
+            reply = await self._call(body)
+        except (RatchetError, IpcError) as error:
+            known = _translated(error)
+            answer = {"id": call_id, "code": known.code, "message": known.message, "details": known.details}
+            await self._answer("error", call_id, answer)
+        else:
+            await self._answer("reply", call_id, {"id": call_id, "body": reply})
+
+    async def _call(self, body: dict[str, Any]) -> dict[str, Any]:
+        method, given = str(body.get("method")), body.get("body")
+        procedure = self._table.get(method)
+        if procedure is None or not isinstance(given, dict):
+            raise RequestError(f"tasks cannot call {method!r}; they can call {', '.join(sorted(self._table))}")
+        stamp = {
+            "execution_id": self._order.execution_id,
+            "fence": self._order.fence,
+            "client": self._order.client,
+            "span_id": body.get("span_id"),
+        }
+        try:
+            request: FromTask = procedure.request.model_validate({**given, **stamp})
+        except ValidationError as error:
+            problems = error.errors(include_url=False, include_input=False)[:5]
+            listed = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problems)
+            raise RequestError(f"{method}: {listed}") from None
+        seconds = self._seconds(body.get("timeout_seconds"))
+        reply = await rpc.call(self._link, procedure, request, timeout_seconds=seconds)
+        return reply.model_dump(mode="json")
+
+    def _seconds(self, asked: object) -> float:
+        """The time that a call gets: its own, or what the attempt has left and a little, so that this ends first."""
+        left = _UNLIMITED_SECONDS
+        if self._deadline is not None:
+            left = max(0.0, self._deadline - asyncio.get_running_loop().time()) + _MARGIN_SECONDS
+        return min(left, max(0.0, float(asked))) if isinstance(asked, (int, float)) else left
+
+    async def _answer(self, kind: str, call_id: int, body: dict[str, Any]) -> None:
+        self._calls.pop(call_id, None)
+        try:
+            await self._child.answer(kind, body)
+        except ChannelError as error:
+            await self._child.answer("error", {"id": call_id, "code": CallError.code, "message": str(error)})
+        except OSError as error:  # it is dying, and its exit will say so
+            log.info("a child did not take an answer", pid=self._child.pid, error=str(error))
+
+
+def _translated(error: RatchetError | IpcError) -> RatchetError:
+    """What a task gets to see of what went wrong on the way: errors it knows, with `retryable` right."""
+    match error:
+        case RatchetError():
+            return error
+        case UnreachableError() | BusyError():
+            return UnavailableError(f"{error}; try again later")
+        case LostError():
+            return CallLostError(str(error))
+        case ExpiredError():
+            return CallTimeoutError(str(error))
+        case TooLargeError():
+            return RequestError(str(error))
+        case _:
+            return CallError(str(error), details={"code": error.code})
