@@ -58,7 +58,9 @@ def child_table(config: Config) -> ChildTable:
         ChildSpec(f"worker:{number}", worker.start, Restart.PERMANENT, 2, drain_seconds, subreaper=True)
         for number in range(1, config.workers.count + 1)
     ]
-    gateway = ChildSpec("llm-gateway", llm_gateway.start, Restart.PERMANENT, 1, _GATEWAY_GRACE_SECONDS, subreaper=True)
+    gateway = ChildSpec(
+        "llm-gateway", llm_gateway.start, Restart.PERMANENT, 1, _GATEWAY_GRACE_SECONDS, reaches_out=True
+    )
     outward = (gateway,) if reaches_out(config) else ()
     return ChildTable(
         always=(runner, logs, traces, *outward, *workers),

@@ -7,7 +7,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 LINUX = sys.platform == "linux"
@@ -49,6 +49,22 @@ def set_name(name: str) -> None:
     """Show `name` (its first 15 bytes) in ps and top instead of the interpreter's (Linux only)."""
     if LINUX:
         _prctl(_PR_SET_NAME, name.encode()[:NAME_BYTES_MAX])
+
+
+def forget_environment(names: Iterable[str]) -> None:
+    """Take variables out of this process's environment, and out of what the kernel shows of it (Linux only)."""
+    forgotten = [name for name in names if os.environ.pop(name, None) is not None]
+    if not LINUX or not forgotten:
+        return
+    with open("/proc/self/stat", "rb") as file:  # noqa: PTH123 - as below
+        stat = file.read()
+    fields = stat[stat.rindex(b")") + 1 :].split()
+    start, end = int(fields[47]), int(fields[48])  # env_start and env_end, the 50th and 51st of proc(5)
+    block = ctypes.string_at(start, end - start)
+    for name in forgotten:
+        found = (b"\0" + block).find(b"\0" + os.fsencode(name) + b"=")
+        if found >= 0:
+            ctypes.memset(start + found, 0, block.index(b"\0", found) - found)
 
 
 def parent_of(pid: int) -> int | None:

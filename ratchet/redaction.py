@@ -87,8 +87,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        if self._known is not None:
-            text = self._known.sub(REDACTED, text)
+        text = self.known(text)
         if _GATE.search(text.lower()) is None:
             return text
         text = _SHAPES.sub(REDACTED, text)
@@ -98,6 +97,10 @@ class Redactor:
         text = _URL.sub(rf"\1{REDACTED}@", text)
         text = _ASSIGNMENT.sub(_without_value, text)
         return _OPTION.sub(rf"\1\2{REDACTED}", text)
+
+    def known(self, text: str) -> str:
+        """The text without secrets that are known, and otherwise as it is: what somebody else said to somebody else."""
+        return text if self._known is None else self._known.sub(REDACTED, text)
 
     def value(self, value: Any) -> Any:
         """JSON-like data without secrets; containers are copied, other types come back as they are."""

@@ -3,8 +3,9 @@
 import asyncio
 import os
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, cast
 
 from actors.llm_gateway.desk import Desk
 from actors.llm_gateway.openai_route import OpenAiRoute, load_sdk
@@ -14,7 +15,7 @@ from actors.llm_gateway.servers import Servers
 from ipc.link import Request
 from ratchet import messages, rpc
 from ratchet.actor import ActorHost
-from ratchet.config import secret_values
+from ratchet.config import outward_secret_values
 from ratchet.config.llm import SCRIPTED, LlmConfig
 from ratchet.errors import RatchetError
 from ratchet.health import ProcessHealth
@@ -42,7 +43,7 @@ class Gateway:
         self._process = ProcessHealth(host.setup.name)
         self._counters: Counter[str] = Counter()
         self._host = host
-        self._redactor = Redactor(secret_values(host.setup.config, os.environ))
+        self._redactor = Redactor(outward_secret_values(host.setup.config, os.environ))
         config = host.setup.config
         self._desk = Desk(_routes(config.llm, stack), config.llm, self._counters)
         self._servers = Servers(
@@ -67,11 +68,12 @@ class Gateway:
         )
 
     def _without_secrets(self, handler: rpc.Served) -> rpc.Served:
-        """The handler, whose errors do not show what only this process knows: some providers quote the key."""
+        """The handler, whose answers do not show what only this process knows: some servers quote their key."""
 
         async def handle(body: Any, request: Request) -> Model:
             try:
-                return await handler(body, request)
+                made = await handler(body, request)
+                return type(made).model_validate(_known_out(self._redactor, made.model_dump()))
             except RatchetError as error:
                 raise type(error)(
                     self._redactor.text(error.message), details=self._redactor.value(error.details)
@@ -93,6 +95,18 @@ class Gateway:
 
     async def _health(self, _body: Empty, _request: Request) -> Health:
         return self._process.report(counters={**self._host.link.counters, **self._counters})
+
+
+def _known_out(redactor: Redactor, value: Any) -> Any:
+    """JSON-like data without the secrets that are known; nothing else of it is touched."""
+    if isinstance(value, str):
+        return redactor.known(value)
+    if isinstance(value, dict):
+        items = cast("dict[str, Any]", value).items()
+        return {name: _known_out(redactor, item) for name, item in items}
+    if isinstance(value, (list, tuple)):
+        return [_known_out(redactor, item) for item in cast("Sequence[Any]", value)]
+    return value
 
 
 def _routes(config: LlmConfig, stack: AsyncExitStack) -> list[Route]:

@@ -59,6 +59,9 @@ class ExecutionsConfig(Section):
         le=300,
         description="time an execution gets to obey a cancel, and again to obey SIGTERM, before SIGKILL",
     )
+    depth_max: Count = Field(
+        default=16, ge=1, le=64, description="how deep tasks may call one another with `ctx.run`; deeper is refused"
+    )
     child_reuse: Count = Field(default=100, ge=1, description="executions after which a child process is replaced")
 
 

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from ratchet import process
 from ratchet.actor import ActorSetup
+from ratchet.config import outward_variables
 from ratchet.logging_setup import close_logging
 from ratchet.supervision.spec import ChildSpec
 
@@ -72,6 +73,8 @@ def _become(spec: ChildSpec, setup: ActorSetup) -> None:
     kept = {0, 1, 2, setup.control.fileno(), *setup.fds, *(sock.fileno() for sock in setup.sockets.values())}
     process.close_fds_except(kept)
     _redirect_standard_streams()
+    if not spec.reaches_out:
+        process.forget_environment(outward_variables(setup.config))
     if spec.subreaper:
         process.become_subreaper()
     process.set_name(process_name(spec.name))

@@ -30,6 +30,7 @@ class ChildSpec:
         grace_seconds: How long it may take to drain before it is killed.
         subreaper: Whether descendants that lose their parent become its children.
         wants: Names of the listening sockets that are handed down to it.
+        reaches_out: Whether it needs the variables of the environment that only the keys to other servers are in.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ChildSpec:
     grace_seconds: float
     subreaper: bool = False
     wants: tuple[str, ...] = ()
+    reaches_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)

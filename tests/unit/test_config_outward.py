@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ratchet.config import Config, load_config
+from ratchet.config import Config, load_config, outward_secret_values, outward_variables, secret_values
 from ratchet.errors import ConfigError
 from ratchet.project import find_project
 from supervisor import child_table
@@ -98,3 +98,14 @@ def test_what_could_not_be_reached_is_refused_and_says_why(
         load(folder, **sections)
 
     assert message in raised.value.message
+
+
+def test_what_others_need_too_is_not_kept_from_them(folder: Path) -> None:
+    llm = {"providers": [{**LOCAL, "api_key": "${KEY}"}]}
+    alone = load(folder, llm=llm)
+    shared = load(folder, llm=llm, tasks={"env": ["KEY"]})
+
+    assert outward_variables(alone) == {"KEY"}
+    assert outward_variables(shared) == set()
+    assert outward_secret_values(alone, {"KEY": KEY}) == [KEY]
+    assert secret_values(alone, {}) == []
