@@ -13,7 +13,7 @@ import structlog
 
 from ipc.alarm import Alarm
 from ipc.codec import decode_error
-from ipc.envelope import BODY_BYTES_MAX, REMAINING_MS_MAX, TRACE_CHARS_MAX, Envelope, Kind, check_address
+from ipc.envelope import BODY_BYTES_MAX, REMAINING_MS_MAX, Envelope, Kind, check_address, fitting_trace
 from ipc.errors import (
     BusyError,
     ExpiredError,
@@ -156,7 +156,7 @@ class Calls:
             now=self._clock(),
             timeout_seconds=timeout_seconds,
             idempotent=idempotent,
-            trace=trace if trace is None or _is_trace(trace) else None,
+            trace=fitting_trace(trace),
             on_progress=on_progress,
             patient=patient,
         )
@@ -323,8 +323,3 @@ class Calls:
         self._counters["expired"] += 1
         seen = "accepted but not answered" if call.accepted else "not answered"
         self._raise(call, ExpiredError(f"{where}: {seen} within {call.timeout_seconds:g} s"))
-
-
-def _is_trace(trace: str) -> bool:
-    """A traceparent may come from anybody's client; one that cannot travel must not fail the call it decorates."""
-    return len(trace) <= TRACE_CHARS_MAX and trace.isascii()

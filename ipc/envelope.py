@@ -19,7 +19,7 @@ NAME_CHARS_MAX = 128
 METHOD_CHARS_MAX = 128
 TRACE_CHARS_MAX = 256
 REMAINING_MS_MAX = 2**53
-CREDIT_MAX = 2**31
+CREDIT_MAX = 2**53
 OVERHEAD_BYTES = 160  # about what an envelope weighs beside its body
 
 _ELEMENTS = 11
@@ -27,10 +27,7 @@ _ELEMENTS_MAX = 32
 
 
 class Kind(IntEnum):
-    """What an envelope is for. Values are frozen; new kinds are appended.
-
-    `DRAIN`, `ITEM`, `CREDIT`, `END` and `ACK` are reserved for streams and drained sessions.
-    """
+    """What an envelope is for. Values are frozen; new kinds are appended. `DRAIN` is reserved for drained sessions."""
 
     HELLO = 1
     WELCOME = 2
@@ -84,7 +81,8 @@ class Envelope(NamedTuple):
         remaining_ms: Time left for a call when it was sent; never a wall clock.
         idempotent: Whether the call may be sent again.
         trace: W3C traceparent of the caller.
-        credit: Reserved for streams.
+        credit: A count of items. Of a call: the window of the stream that it opens; 0 opens none. Of an item: its
+            number, from 1. Of an end: how many there were. Of a credit or an ack: how many the reader took in all.
         body: Opaque to everyone but the receiver.
         patient: Of a call: nobody waits for its answer. Of an answer: it may linger a little, to travel with whatever
             goes the same way next instead of waking its receiver for itself.
@@ -118,6 +116,11 @@ def check_address(target: str, method: str) -> None:
         raise MalformedError(f"{target!r:.80} is no name: ASCII, at most {NAME_CHARS_MAX} characters")
     if len(method) > METHOD_CHARS_MAX or not method.isascii():
         raise MalformedError(f"{method!r:.80} is no method: ASCII, at most {METHOD_CHARS_MAX} characters")
+
+
+def fitting_trace(trace: str | None) -> str | None:
+    """A traceparent may come from anybody's client; one that cannot travel must not fail the call it decorates."""
+    return trace if trace is None or (len(trace) <= TRACE_CHARS_MAX and trace.isascii()) else None
 
 
 def to_wire(envelope: Envelope) -> tuple[object, ...]:

@@ -16,13 +16,13 @@ from ipc.access import AccessTable, role_of
 from ipc.alarm import Alarm
 from ipc.codec import encode_error
 from ipc.envelope import Envelope, Kind
-from ipc.errors import BusyError, DeniedError, IpcError, UnknownPeerError, UnreachableError
+from ipc.errors import BusyError, DeniedError, IpcError, LostError, UnknownPeerError, UnreachableError
 from ipc.handshake import Hello, Welcome, choose_version, decode_hello, encode_welcome, fits
 from ipc.link import Link
 from ipc.liveness import Liveness, liveness
 from ipc.local import LocalTransport
 from ipc.peer import Peer
-from ipc.serving import Handler
+from ipc.serving import Method
 from ipc.transport import HubTransport
 
 TICK_SECONDS = 0.5
@@ -92,6 +92,10 @@ class Hub:
             Kind.ACCEPT: self._forward,
             Kind.PROGRESS: self._forward,
             Kind.CANCEL: self._forward,
+            Kind.ITEM: self._on_item,
+            Kind.END: self._forward,
+            Kind.CREDIT: self._forward,
+            Kind.ACK: self._on_ack,
             Kind.PING: self._on_ping,
             Kind.PONG: _on_pong,
             Kind.BYE: self._on_bye,
@@ -102,7 +106,7 @@ class Hub:
         """Who is connected, by name; the hub's own link is not among them."""
         return self._peers
 
-    def local_link(self, methods: Mapping[str, Handler]) -> Link:
+    def local_link(self, methods: Mapping[str, Method]) -> Link:
         """The embedding actor's own link: in this process, envelopes handed over as they are.
 
         It lives as long as the hub runs; there is no need to run it.
@@ -210,11 +214,22 @@ class Hub:
         target = self._targets.get(envelope.target)
         if target is None:
             self.counters[f"unreachable.{envelope.kind.name.lower()}"] += 1
-            return
-        try:
-            target.deliver(envelope)
-        except BusyError:
-            self.counters[f"dropped.{envelope.kind.name.lower()}"] += 1
+        else:
+            self._tell(target, envelope)
+
+    def _on_item(self, peer: Peer, envelope: Envelope) -> None:
+        """A stream without one of its items is lost, and whoever produces it is told: its reader may not hear."""
+        target = self._targets.get(envelope.target)
+        if target is None:
+            self._forward(peer, envelope)
+        elif not self._tell(target, envelope):
+            self._refuse(envelope, LostError(f"too much waits for {envelope.target} already: an item was dropped"))
+
+    def _on_ack(self, peer: Peer, envelope: Envelope) -> None:
+        """A reader asks whether its stream still exists."""
+        if envelope.target not in self._targets:
+            self._refuse(envelope, LostError(self._nobody(envelope.target)))
+        self._forward(peer, envelope)
 
     def _refuse(self, call: Envelope, error: IpcError) -> None:
         """Answer in the name of the target."""
@@ -223,11 +238,14 @@ class Hub:
         if caller is not None:
             self._tell(caller, Envelope(Kind.ERROR, call.key, call.target, call.source, body=body))
 
-    def _tell(self, peer: Peer, envelope: Envelope) -> None:
+    def _tell(self, peer: Peer, envelope: Envelope) -> bool:
+        """Deliver to a peer, if it has room."""
         try:
             peer.deliver(envelope)
         except BusyError:
             self.counters[f"dropped.{envelope.kind.name.lower()}"] += 1
+            return False
+        return True
 
     def _allowed(self, peer: Peer, envelope: Envelope) -> bool:
         question = (peer.role, envelope.target, envelope.method)

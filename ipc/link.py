@@ -1,7 +1,8 @@
 """A link: one actor's way to every other, through the hub.
 
 Owns the session (hello, welcome, pings, and beginning anew when either side restarted); the calls it makes are in
-`ipc.calls`, those it serves in `ipc.serving`. Opens no body but those of the session.
+`ipc.calls`, the streams it reads in `ipc.incoming`, and what it serves in `ipc.serving`. Opens no body but those of the
+session.
 """
 
 import asyncio
@@ -24,11 +25,12 @@ from ipc.envelope import (
 )
 from ipc.errors import BusyError, IpcError, MalformedError, TooLargeError, UnknownPeerError
 from ipc.handshake import Hello, check_name, decode_welcome, encode_hello, identity
+from ipc.incoming import Stream, Streams
 from ipc.liveness import PING_SECONDS, Liveness, liveness
-from ipc.serving import Handler, Request, Serving
+from ipc.serving import Handler, Method, Request, Serving, StreamHandler
 from ipc.transport import LinkTransport
 
-__all__ = ["Handler", "Link", "Request"]
+__all__ = ["Handler", "Link", "Method", "Request", "Stream", "StreamHandler"]
 
 HELLO_SECONDS_MIN = 0.02
 HELLO_SECONDS_MAX = 0.5
@@ -56,7 +58,7 @@ class Link:
         *,
         name: str,
         incarnation: str,
-        methods: Mapping[str, Handler],
+        methods: Mapping[str, Method],
         hello_body: Callable[[], bytes] = bytes,
         on_welcome: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -67,7 +69,7 @@ class Link:
             transport: What carries it.
             name: `role[:instance]`, unique in the star.
             incarnation: Random per start of the process.
-            methods: What it serves.
+            methods: What it serves: handlers that answer once, or with a stream of items.
             hello_body: Asked at every hello, for whoever embeds the hub.
             on_welcome: Called with the hub's incarnation at the start of every session.
             clock: The event loop's clock.
@@ -86,6 +88,7 @@ class Link:
         self._on_welcome = on_welcome
         self._clock = clock
         self._calls = Calls(name, send=transport.send, counters=self.counters, clock=clock)
+        self._streams = Streams(name, send=transport.send, counters=self.counters, clock=clock)
         self._serving = Serving(name, methods, send=transport.send, counters=self.counters, clock=clock)
         self._alarm = Alarm(self._keep)
         self._ended: asyncio.Future[None] | None = None
@@ -104,11 +107,20 @@ class Link:
             Kind.ERROR: self._on_error,
             Kind.ACCEPT: self._calls.accepted,
             Kind.PROGRESS: self._calls.progress,
+            Kind.ITEM: self._streams.item,
+            Kind.END: self._streams.over,
+            Kind.CREDIT: self._serving.credit,
+            Kind.ACK: self._serving.credit,
             Kind.WELCOME: self._on_welcomed,
             Kind.PONG: self._on_pong,
             Kind.PING: self._on_ping,
             Kind.BYE: self._on_bye,
         }
+
+    @property
+    def running(self) -> int:
+        """How many handlers of calls and streams are at work."""
+        return len(self._serving)
 
     async def run(self) -> None:
         """Keep the session until cancelled; then say bye, end every call and cancel every handler.
@@ -142,6 +154,7 @@ class Link:
         self._send_quietly(Envelope(Kind.BYE, b"", self.name, ""), when=self.welcomed.is_set())
         self.welcomed.clear()
         self._calls.close()
+        self._streams.close()
         self._transport.close()
         await self._serving.close()
         if self._ended is not None and not self._ended.done():
@@ -199,6 +212,29 @@ class Link:
             self._calls.withdraw(call)
             raise
 
+    def stream(
+        self,
+        target: str,
+        method: str,
+        body: bytes,
+        *,
+        timeout_seconds: float | None = None,
+        trace: str | None = None,
+    ) -> Stream:
+        """A stream of items from a method of `target`: `async with` opens and closes it, `async for` reads it.
+
+        The callee runs ahead of the reader by a window of items and bytes (`ipc.credit`), and then waits. A stream is
+        never sent again: see `Stream` for how it may end.
+
+        Args:
+            target: Name of the callee.
+            method: A method that answers with a stream.
+            body: Opaque.
+            timeout_seconds: The stream ends with ExpiredError after this; None lets it go on.
+            trace: The caller's traceparent.
+        """
+        return Stream(self._streams, target, method, body, timeout_seconds=timeout_seconds, trace=trace)
+
     def cast(self, target: str, method: str, body: bytes) -> None:
         """Send an event; nobody answers it, and it is dropped and counted when it cannot be queued or delivered.
 
@@ -240,6 +276,8 @@ class Link:
     def _lose_session(self) -> None:
         self.welcomed.clear()
         self._calls.offline()
+        self._streams.offline()
+        self._serving.offline()
 
     def _say_hello(self) -> None:
         body = self._hello_body()
@@ -292,6 +330,7 @@ class Link:
         self.welcomed.set()
         self._again_in(PING_SECONDS)
         self._calls.online()
+        self._streams.online()
         if self._on_welcome is not None:
             self._on_welcome(welcome.incarnation)
 
@@ -309,10 +348,15 @@ class Link:
 
     def _on_bye(self, envelope: Envelope) -> None:
         self._calls.peer_gone(envelope.source)
+        self._streams.peer_gone(envelope.source)
+        self._serving.peer_gone(envelope.source)
 
     def _on_error(self, envelope: Envelope) -> None:
         if envelope.key:
-            self._calls.settle(envelope)
+            if envelope.key in self._streams:
+                self._streams.over(envelope)
+            elif not self._serving.undelivered(envelope):
+                self._calls.settle(envelope)
             return
         error = decode_error(envelope.body)
         if isinstance(error, UnknownPeerError):

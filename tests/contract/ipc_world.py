@@ -16,7 +16,7 @@ from ipc.codec import encode_batch
 from ipc.envelope import PROTOCOL_VERSION, Envelope, Kind
 from ipc.handshake import Hello, encode_hello, identity
 from ipc.hub import Hub, Peer
-from ipc.link import Handler, Link
+from ipc.link import Link, Method
 from ipc.memory import MemoryNetwork
 from ipc.transport import HubTransport, LinkTransport
 from ipc.zeromq import ZmqHubTransport, ZmqLinkTransport
@@ -64,7 +64,7 @@ class World(ABC):
 
     async def hub(
         self,
-        methods: Mapping[str, Handler] | None = None,
+        methods: Mapping[str, Method] | None = None,
         *,
         access: AccessTable | None = None,
         on_peer: Callable[[Peer, bytes], None] | None = None,
@@ -87,7 +87,7 @@ class World(ABC):
     def start_link(
         self,
         name: str,
-        methods: Mapping[str, Handler] | None = None,
+        methods: Mapping[str, Method] | None = None,
         *,
         hello_body: Callable[[], bytes] = bytes,
         on_welcome: Callable[[str], None] | None = None,
@@ -106,7 +106,7 @@ class World(ABC):
         self._tasks[link] = asyncio.create_task(link.run())
         return link
 
-    async def link(self, name: str, methods: Mapping[str, Handler] | None = None, **more: Any) -> Link:
+    async def link(self, name: str, methods: Mapping[str, Method] | None = None, **more: Any) -> Link:
         """Start a link and wait until it is welcomed."""
         link = self.start_link(name, methods, **more)
         await link.wait_welcomed(BOUND_SECONDS)
@@ -184,7 +184,7 @@ class ZmqWorld(World):
 
     async def close(self) -> None:
         await super().close()
-        self._context.term()
+        self._context.destroy(linger=0)  # a test that failed left its outsiders open
 
 
 class _ZmqOutsider:

@@ -603,7 +603,7 @@ async def test_reserved_kinds_are_ignored_and_counted(world: World) -> None:
     hub, _ = await world.hub()
     early = world.outsider(identity("front", "1"))
     early.say(hello_frame("front", "1"))
-    early.say(encode_batch([Envelope(Kind.ITEM, b"key", "front", "runner"), Envelope(Kind.ACK, b"", "front", "")]))
+    early.say(encode_batch([Envelope(Kind.DRAIN, b"", "front", ""), Envelope(Kind.WELCOME, b"", "front", "runner")]))
     await eventually(lambda: hub.counters["ignored"] == 2)
     early.close()
 
