@@ -130,11 +130,12 @@ def _text(row: JsonObject) -> str:
     return "\n".join(lines)
 
 
-def _advice(catalogue: Catalogue, names: ToolNames, next_cursor: str | None, shown: bool) -> str:
+def _advice(catalogue: Catalogue, names: ToolNames, next_cursor: str | None, shown: bool) -> str | None:
     if next_cursor is not None:
         return f"For more tasks make the same call with cursor {json.dumps(next_cursor)}."
     if shown:
-        return f"To run one call {names.advertised('execute_task')} with its task_id and input."
+        run = f"To run one call {names.advertised('execute_task')} with its task_id and input."
+        return run if names.offers("execute_task") else None
     if catalogue.broken:
         return "No task matches; the files above have to be mended first, or the filter widened."
     return (

@@ -202,7 +202,7 @@ def _advice_on_policy(error: RatchetError, names: ToolNames, task_id: str | None
             return f"Wait {error.details['retry_after']:g} s and make the same call again."
         case "too_many_executions":
             return f"For those that run call {names.call('list_executions', status='running')}."
-        case _ if task_id is not None:
+        case _ if task_id is not None and names.offers("execute_task"):
             return f"For the tasks that may be used call {names.advertised('list_available_tasks')}."
         case _:
             return None

@@ -28,7 +28,8 @@ def listing(rows: list[JsonObject], lines: list[str], *, next_cursor: str | None
     if next_cursor is not None:
         advice = f"For more make the same call with cursor {json.dumps(next_cursor)}."
     elif not rows:
-        advice = f"No execution matches. To run a task call {names.advertised('execute_task')}."
+        run = f" To run a task call {names.advertised('execute_task')}." if names.offers("execute_task") else ""
+        advice = f"No execution matches.{run}"
     structured: JsonObject = {"executions": rows, "next_cursor": next_cursor, "next": advice}
     return Answer(structured, paragraphs([*lines, advice]))
 

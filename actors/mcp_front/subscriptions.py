@@ -62,7 +62,7 @@ class _Subscriptions:
         caller = caller_in(self._front, context)
         uris = dict.fromkeys(params.notifications.resource_subscriptions or ())
         if len(uris) > RESOURCES_MAX:
-            raise _too_many(f"{len(uris)} resources", f"{RESOURCES_MAX} in one request")
+            raise _too_many(f"resources ({len(uris)})", f"{RESOURCES_MAX} in one request")
         name = caller.client.name
         if self._listening[name] >= LISTENING_PER_CLIENT_MAX:
             raise _too_many("open subscriptions/listen requests", f"{LISTENING_PER_CLIENT_MAX} of a client")

@@ -35,8 +35,8 @@ def task(task_id: str, **changes: Any) -> Task:
     return Task(task_id=task_id, **{**fields, **changes})
 
 
-def tasks(catalogue: Catalogue, **options: Any) -> Answer:
-    made = catalogue_answers.tasks(catalogue, ToolNames(), **options)
+def tasks(catalogue: Catalogue, names: ToolNames | None = None, **options: Any) -> Answer:
+    made = catalogue_answers.tasks(catalogue, names or ToolNames(), **options)
     jsonschema_rs.validate(TOOLS["list_available_tasks"].output_schema, made.structured)
     return made
 
@@ -56,6 +56,12 @@ def test_schemas_come_on_request() -> None:
     full = tasks(catalogue, include_schemas=True)
     assert full.structured["tasks"][0]["input_schema"] == SCHEMA
     assert '"required": ["file"]' in full.text
+
+
+def test_only_who_may_run_tasks_is_told_how() -> None:
+    catalogue = Catalogue(tasks=[task("a")], broken=[])
+    assert "ratchet_execute_task" in tasks(catalogue).structured["next"]
+    assert tasks(catalogue, ToolNames(withheld=frozenset({"execute_task"}))).structured["next"] is None
 
 
 @pytest.mark.parametrize("include_schemas", [False, True])

@@ -16,7 +16,7 @@ from actors.mcp_front.naming import ToolNames
 from actors.mcp_front.tools import TOOLS
 from actors.mcp_front.wording import Wording
 from ipc.errors import ExpiredError, TooLargeError
-from ratchet.errors import InvalidInputError, QueueFullError, UnknownExecutionError
+from ratchet.errors import ForbiddenError, InvalidInputError, QueueFullError, UnknownExecutionError
 from ratchet.models import Attempt, Category, ExceptionInfo, ProcessEnd, Progress, Status
 from tests.unit.mcp_examples import MS, START_NS, WORDING, execution, failure
 
@@ -240,6 +240,14 @@ def test_one_row_is_shown_however_large_it_is() -> None:
 def test_an_empty_list_says_what_to_do() -> None:
     answer = checked("list_executions", listing_answers.listing([], [], next_cursor=None, names=ToolNames()))
     assert "ratchet_execute_task" in answer.text
+
+
+def test_who_may_run_nothing_is_not_told_to() -> None:
+    names = ToolNames(withheld=frozenset({"execute_task"}))
+    empty = listing_answers.listing([], [], next_cursor=None, names=names)
+    refused = refusal(ForbiddenError("no"), names, task_id="t")
+    assert empty.structured["next"] == "No execution matches."
+    assert refused.structured["next"] is None
 
 
 # --- refusals -----------------------------------------------------------------------------------------------------
