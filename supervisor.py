@@ -61,18 +61,13 @@ def child_table(config: Config) -> ChildTable:
     gateway = ChildSpec(
         "llm-gateway", llm_gateway.start, Restart.PERMANENT, 1, _GATEWAY_GRACE_SECONDS, reaches_out=True
     )
-    outward = (gateway,) if reaches_out(config) else ()
+    outward = (gateway,) if config.reaches_out else ()
     return ChildTable(
         always=(runner, logs, traces, *outward, *workers),
         http_front=ChildSpec("mcp-front", mcp_front.start, Restart.PERMANENT, 3, _FRONT_GRACE_SECONDS, wants=("http",)),
         stdio_front=ChildSpec("mcp-front", mcp_front.start_stdio, Restart.TEMPORARY, 3, _FRONT_GRACE_SECONDS),
         reports_to=runner.name,
     )
-
-
-def reaches_out(config: Config) -> bool:
-    """Whether tasks may ask an LLM or call other MCP servers: without, there is nothing for a gateway to do."""
-    return bool(config.llm.order) or any(server.reached_by is not None for server in config.mcp.servers)
 
 
 def main() -> int:

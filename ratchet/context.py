@@ -12,9 +12,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ratchet.calling import Calls, Line, NoLine
+from ratchet.llm.asking import Llm, Mcp
 from ratchet.plain import text
 
 if TYPE_CHECKING:
+    from ratchet.llm.asking import AsyncLlm, AsyncMcp
     from ratchet.models import Level
 
 
@@ -152,6 +154,8 @@ class Context:
 
     Attributes:
         log: Records log lines; callable, with one method a level.
+        llm: Asks LLMs: `ctx.llm.complete("…").text`.
+        mcp: Calls other MCP servers: `ctx.mcp.call_tool("search", "lookup", {"words": "…"}).text`.
         execution_id: The execution that runs.
         attempt: Which try this is, from 1.
         task_id: The task that runs.
@@ -170,6 +174,8 @@ class Context:
         self._sink = sink
         self._root_span_id = root_span_id
         self._calls = Calls(line or NoLine(), self._span)
+        self.llm = Llm(self._calls)
+        self.mcp = Mcp(self._calls)
         self.log = Log(sink)
         self.execution_id = execution_id
         self.attempt = attempt
@@ -193,3 +199,7 @@ class AsyncContext(Context):
     What a context asks (`run`) blocks in a synchronous task and is awaited where an event loop runs. That is decided
     at each call, whatever the annotation is; only type checkers see the difference between the two classes.
     """
+
+    if TYPE_CHECKING:
+        llm: AsyncLlm  # pyright: ignore[reportIncompatibleVariableOverride] - as with `run`
+        mcp: AsyncMcp  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -78,6 +78,7 @@ def _front(host: ActorHost, links: Links, profiles: Profiles, transport: Literal
         transport=transport,
         exposed=Exposed(link, enabled=bool(config.expose_tasks)),
         finished_logs=AnswerCache(config.performance.log_cache_ttl or 0, time.monotonic),
+        reaches_out=host.setup.config.reaches_out,
         log_entries_max=config.security.max_log_entries,
         connection=f"stdio-{host.setup.incarnation}",
     )

@@ -38,6 +38,7 @@ class Front:
         log_entries_max: Most log records in one answer; None: as many as the tool allows.
         finished_logs: Answers about logs that are complete.
         exposed: Tasks that are tools of their own.
+        reaches_out: Whether there is an llm-gateway.
         connection: Names the only connection of a stdio front.
         waits: What running requests wait for.
         notifications: What clients are told without asking.
@@ -56,6 +57,7 @@ class Front:
     finished_logs: AnswerCache
     exposed: Exposed
     log_entries_max: int | None = None
+    reaches_out: bool = False
     connection: str = "local"
     waits: Waits = field(default_factory=Waits)
     notifications: Notifications = field(default_factory=Notifications)

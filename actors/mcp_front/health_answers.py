@@ -6,22 +6,21 @@ from actors.mcp_front.answers import Answer, clip, paragraphs
 from ratchet.messages import Health, PeerHealth
 from ratchet.models import JsonObject
 
-_EXPECTED_ROLES = ("log-store", "trace-store", "worker")
 _COUNTERS_MAX = 30
 _PEERS_MAX = 40
 
 
-def health(runner: Health | None, stores: Mapping[str, Health | None], front: Health) -> Answer:
+def health(runner: Health | None, others: Mapping[str, Health | None], front: Health) -> Answer:
     """The answer of `get_system_health`.
 
     Args:
         runner: The task-runner's own account; None where it did not answer.
-        stores: What each store says by role; None where one did not answer.
+        others: What each store, and the llm-gateway where there is one, says by role; None where one did not answer.
         front: This process's.
     """
     peers = [] if runner is None else runner.peers
-    problems = _problems(runner, stores, peers)
-    known = [one for one in (runner, *stores.values(), front) if one is not None]
+    problems = _problems(runner, others, peers)
+    known = [one for one in (runner, *others.values(), front) if one is not None]
     structured: JsonObject = {
         "status": "degraded" if problems else "ok",
         "version": front.version,
@@ -38,13 +37,13 @@ def health(runner: Health | None, stores: Mapping[str, Health | None], front: He
     return Answer(structured, _text(structured))
 
 
-def _problems(runner: Health | None, stores: Mapping[str, Health | None], peers: Sequence[PeerHealth]) -> list[str]:
+def _problems(runner: Health | None, others: Mapping[str, Health | None], peers: Sequence[PeerHealth]) -> list[str]:
     if runner is None:
         return ["task-runner did not answer: it may be restarting; call again in a few seconds"]
     present = {peer.role for peer in peers}
-    found = [f"{role} is not connected" for role in _EXPECTED_ROLES if role not in present]
+    found = [f"{role} is not connected" for role in (*others, "worker") if role not in present]
     found += [f"{peer.name} is {peer.liveness}" for peer in peers if peer.liveness != "alive"]
-    found += [f"{role} did not answer" for role, one in stores.items() if one is None and role in present]
+    found += [f"{role} did not answer" for role, one in others.items() if one is None and role in present]
     if runner.broken_files:
         found.append(f"{runner.broken_files} task files cannot be loaded: list_available_tasks shows why")
     queued = runner.executions.get("queued", 0)

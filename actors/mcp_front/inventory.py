@@ -15,6 +15,7 @@ from ratchet.messages import GET_HEALTH, LIST_TASKS, Empty, Health, ListTasks
 _TASKS_SECONDS = 50.0
 _HEALTH_SECONDS = 3.0
 _STORES = ("log-store", "trace-store")
+_GATEWAY = "llm-gateway"
 
 
 async def list_available_tasks(call: ToolCall) -> Answer:
@@ -34,9 +35,10 @@ async def list_available_tasks(call: ToolCall) -> Answer:
 async def get_system_health(call: ToolCall) -> Answer:
     """What every process says of itself."""
     link = call.front.link
-    runner, *stores = await asyncio.gather(*(_health(link, role) for role in ("task-runner", *_STORES)))
+    roles = (*_STORES, _GATEWAY) if call.front.reaches_out else _STORES
+    runner, *others = await asyncio.gather(*(_health(link, role) for role in ("task-runner", *roles)))
     return health_answers.health(
-        runner, dict(zip(_STORES, stores, strict=True)), call.front.health.report(counters=call.front.counters)
+        runner, dict(zip(roles, others, strict=True)), call.front.health.report(counters=call.front.counters)
     )
 
 

@@ -7,7 +7,7 @@ or error, its time or the attempt's, a `cancel` of the child, or the attempt.
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import structlog
@@ -57,13 +57,22 @@ class Relay:
         child: Who makes them.
         link: Where they go.
         table: What may be called.
+        refusal: Why the configuration does not allow a method; None: it does.
     """
 
-    def __init__(self, order: AttemptOrder, child: Child, link: Link, table: Table = METHODS) -> None:
+    def __init__(
+        self,
+        order: AttemptOrder,
+        child: Child,
+        link: Link,
+        table: Table = METHODS,
+        refusal: Callable[[str], RatchetError | None] = lambda _method: None,
+    ) -> None:
         self._order = order
         self._child = child
         self._link = link
         self._table = table
+        self._refusal = refusal
         loop = asyncio.get_running_loop()
         self._deadline = None if order.timeout_seconds is None else loop.time() + order.timeout_seconds
         self._calls: dict[int, asyncio.Task[None]] = {}
@@ -112,6 +121,8 @@ class Relay:
         procedure = self._table.get(method)
         if procedure is None or not isinstance(given, dict):
             raise RequestError(f"tasks cannot call {method!r}; they can call {', '.join(sorted(self._table))}")
+        if (refused := self._refusal(method)) is not None:
+            raise refused
         stamp = {
             "execution_id": self._order.execution_id,
             "fence": self._order.fence,

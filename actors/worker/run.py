@@ -1,6 +1,7 @@
 """One attempt in the hands of one child: from the order to the report."""
 
 import asyncio
+import functools
 import signal
 import time
 from typing import Any
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from actors.worker.child import Child
 from actors.worker.outcome import Died, Done, Identity, Outcome, Stopping, ZygoteDied, report
+from actors.worker.outward import refusal
 from actors.worker.relay import Relay
 from actors.worker.telemetry import AttemptTelemetry
 from ipc.link import Link
@@ -145,7 +147,8 @@ class Run:
 
     def _on_call(self, kind: str, body: dict[str, Any]) -> None:
         if self._relay is None:
-            self._relay = Relay(self.order, self.child, self._link)
+            allowed = functools.partial(refusal, self._config)
+            self._relay = Relay(self.order, self.child, self._link, refusal=allowed)
         self._relay.take(kind, body)
 
     def _on_exit(self, _exit: Any) -> None:

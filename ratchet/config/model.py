@@ -106,6 +106,11 @@ class Config(Section):
     _warnings: tuple[str, ...] = PrivateAttr(())
 
     @property
+    def reaches_out(self) -> bool:
+        """Whether tasks may ask an LLM or call other MCP servers: without, there is nothing for a gateway to do."""
+        return bool(self.llm.order) or any(server.reached_by is not None for server in self.mcp.servers)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What loads but will not do what its author may expect, one sentence each."""
         return self._warnings
