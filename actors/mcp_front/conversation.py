@@ -60,8 +60,27 @@ class Conversation:
         (self.answered.clear if self._unanswered else self.answered.set)()
 
 
-class _Reader:
+class _Stream:
+    """What both directions of a conversation do alike: they close what they wrap."""
+
+    def __init__(self, inner: ReadStream[Incoming] | WriteStream[SessionMessage]) -> None:
+        self._wrapped = inner
+
+    async def aclose(self) -> None:
+        await self._wrapped.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class _Reader(_Stream):
     def __init__(self, inner: ReadStream[Incoming], conversation: Conversation) -> None:
+        super().__init__(inner)
         self._inner = inner
         self._conversation = conversation
 
@@ -83,20 +102,10 @@ class _Reader:
             self._conversation.note(item.message)
         return item
 
-    async def aclose(self) -> None:
-        await self._inner.aclose()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-
-class _Writer:
+class _Writer(_Stream):
     def __init__(self, inner: WriteStream[SessionMessage], conversation: Conversation) -> None:
+        super().__init__(inner)
         self._inner = inner
         self._conversation = conversation
 
@@ -111,14 +120,3 @@ class _Writer:
         # A request of the server's own is not one that the client waits for.
         if not isinstance(item.message, t.JSONRPCRequest):
             self._conversation.note(item.message)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
-    ) -> None:
-        await self.aclose()

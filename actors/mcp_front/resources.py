@@ -125,23 +125,25 @@ async def execution_view(front: Front, caller: Caller, uri: str) -> tuple[str, s
     """
     if uri.startswith(_TASKS):  # whether there is one or not
         raise MCPError(code=t.INVALID_PARAMS, message=f"No word comes of changes of tasks, only of {_EXECUTIONS}ID")
-    execution_id, slash, rest = uri.removeprefix(_EXECUTIONS).partition("/")
-    view = _VIEWS.get(slash + rest)
-    if not uri.startswith(_EXECUTIONS) or view is None or not execution_id:
-        raise _unknown(uri)
-    found = await reading.read(front, caller, view.tool, {"execution_id": execution_id})
-    return found["execution_id"], slash + rest
+    execution_id, path = _execution_named(uri)
+    found = await reading.read(front, caller, _VIEWS[path].tool, {"execution_id": execution_id})
+    return found["execution_id"], path
 
 
 async def _value(front: Front, caller: Caller, uri: str) -> Any:
     if uri.startswith(_TASKS):
         return await _task(front, caller, uri)
+    execution_id, path = _execution_named(uri)
+    found = await reading.read(front, caller, _VIEWS[path].tool, {"execution_id": execution_id})
+    return found if path != "/output" else _output(found, front, caller)
+
+
+def _execution_named(uri: str) -> tuple[str, str]:
+    """The id of the execution that a URI names, and the path of a view; whether there is such an execution or not."""
     execution_id, slash, rest = uri.removeprefix(_EXECUTIONS).partition("/")
-    view = _VIEWS.get(slash + rest)
-    if not uri.startswith(_EXECUTIONS) or view is None or not execution_id:
+    if not uri.startswith(_EXECUTIONS) or not execution_id or slash + rest not in _VIEWS:
         raise _unknown(uri)
-    found = await reading.read(front, caller, view.tool, {"execution_id": execution_id})
-    return found if slash + rest != "/output" else _output(found, front, caller)
+    return execution_id, slash + rest
 
 
 async def _task(front: Front, caller: Caller, uri: str) -> JsonObject:

@@ -18,7 +18,7 @@ from actors.mcp_front import resources
 from actors.mcp_front.caller import Caller, Context, caller_in
 from actors.mcp_front.following import Following, Hold
 from actors.mcp_front.front import Front
-from actors.mcp_front.handshakes import HandshakeSession
+from actors.mcp_front.handshakes import HandshakeSession, Subscription
 from ipc.errors import IpcError
 from ratchet.errors import RatchetError
 
@@ -91,10 +91,8 @@ class _Subscriptions:
 
     async def _subscribe(self, context: Context, params: t.SubscribeRequestParams) -> t.EmptyResult:
         session, uri = self._session(context), params.uri
-        make_room(session)
         hold = await self._follow(caller_in(self._front, context), uri)
-        session.unsubscribe(uri)  # of an earlier request for the same
-        session.subscribed[uri] = hold
+        keep(session, uri, hold)
         if hold.over:
             session.tell(ResourceUpdated(uri=uri))
         return t.EmptyResult()
@@ -122,6 +120,21 @@ class _Subscriptions:
             return await self._following.follow(caller.client, execution_id, view, uri)
         except (RatchetError, IpcError) as error:
             raise MCPError(code=t.INTERNAL_ERROR, message=str(error)) from None
+
+
+def keep(session: HandshakeSession, uri: str, hold: Subscription) -> None:
+    """Have the session hold it, or let it go where there is no room: others may have come while it was looked for.
+
+    Raises:
+        MCPError: The session holds as much as it may.
+    """
+    session.unsubscribe(uri)  # of an earlier request for the same
+    try:
+        make_room(session)
+    except MCPError:
+        hold.release()
+        raise
+    session.subscribed[uri] = hold
 
 
 def make_room(session: HandshakeSession) -> None:

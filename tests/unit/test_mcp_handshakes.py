@@ -12,7 +12,7 @@ from mcp.shared.exceptions import MCPError
 
 from actors.mcp_front import handshakes
 from actors.mcp_front.handshakes import HandshakeSession
-from actors.mcp_front.subscriptions import RESOURCES_MAX, make_room
+from actors.mcp_front.subscriptions import RESOURCES_MAX, keep, make_room
 from tests.harness import eventually_async
 
 
@@ -96,3 +96,14 @@ async def test_what_has_ended_makes_room_and_nothing_else_does() -> None:
     session.subscribed["0"] = ended
     make_room(session)
     assert (len(session.subscribed), ended.released) == (RESOURCES_MAX - 1, 1)
+
+
+def test_a_full_session_holds_no_more_but_takes_the_same_again() -> None:
+    session = session_of(Client())
+    first, again, more = Held(), Held(), Held()
+    session.subscribed |= {"0": first, **{str(number): Held() for number in range(1, RESOURCES_MAX)}}
+    keep(session, "0", again)
+    assert (session.subscribed["0"], first.released, again.released) == (again, 1, 0)
+    with pytest.raises(MCPError):
+        keep(session, "one more", more)
+    assert (len(session.subscribed), more.released) == (RESOURCES_MAX, 1)
