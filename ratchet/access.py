@@ -25,6 +25,7 @@ ACCESS: frozenset[tuple[str, str, str]] = frozenset(
         ("task-runner", "mcp-front", "tasks.changed"),
         ("worker", "task-runner", "attempts."),
         ("worker", "task-runner", "workers.register"),
+        ("worker", "task-runner", "calls.run"),
         ("worker", "log-store", "logs.append"),
         ("worker", "trace-store", "spans.append"),
         ("worker", "llm-gateway", "llm."),

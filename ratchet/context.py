@@ -9,15 +9,19 @@ import sys
 import time
 from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, overload
 
 from ratchet.calling import Calls, Line, NoLine
 from ratchet.llm.asking import Llm, Mcp
 from ratchet.plain import text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
     from ratchet.llm.asking import AsyncLlm, AsyncMcp
     from ratchet.models import Level
+
+OutputT = TypeVar("OutputT")
 
 
 class Sink(Protocol):
@@ -189,6 +193,61 @@ class Context:
         """A span to enter with `with`; keyword arguments become its attributes."""
         return self._span(name, attributes, "internal")
 
+    @overload
+    def run(
+        self,
+        task: "Callable[..., Coroutine[Any, Any, OutputT]]",
+        given: "Mapping[str, Any] | None" = None,
+        /,
+        *,
+        timeout: float | None = None,
+    ) -> OutputT: ...
+
+    @overload
+    def run(
+        self,
+        task: "Callable[..., OutputT]",
+        given: "Mapping[str, Any] | None" = None,
+        /,
+        *,
+        timeout: float | None = None,
+    ) -> OutputT: ...
+
+    @overload
+    def run(self, task: str, given: "Mapping[str, Any] | None" = None, /, *, timeout: float | None = None) -> Any: ...
+
+    def run(
+        self,
+        task: "str | Callable[..., Any]",
+        given: "Mapping[str, Any] | None" = None,
+        /,
+        *,
+        timeout: float | None = None,
+    ) -> Any:
+        """Run another task and return its output: `total = ctx.run(add, {"a": 1, "b": 2})`.
+
+        It becomes an execution of its own, with its own process, log and trace, and belongs to whoever asked for this
+        one. It ends when this one ends. While this one waits, it takes up no slot of its worker.
+
+        Args:
+            task: The decorated function, or the id of a task in any file.
+            given: The input object; models, dates and the like are made JSON.
+            timeout: Seconds after which it must have ended; it never gets more than this execution has left.
+
+        Returns:
+            The output: where the function is given, as what its return annotation says, else as JSON types. Where an
+            event loop runs: a coroutine of that, to be awaited.
+
+        Raises:
+            ExecutionFailedError: It failed or was cancelled; `execution_id` and `details` say which, and why.
+            UnknownTaskError, BrokenTaskError, InvalidInputError: It cannot be run, or not with this input.
+            TooDeepError: Executions call one another deeper than `executions.depth_max`.
+            CallError: It could not be called, or did not end in time.
+        """
+        from ratchet.task_runs import run_task_of  # which needs pydantic; to say something needs nothing
+
+        return run_task_of(self._calls, task, given, timeout)
+
     def _span(self, name: str, attributes: dict[str, Any], kind: str) -> Span:
         return Span(self._sink, name, attributes, self._root_span_id, kind)
 
@@ -203,3 +262,39 @@ class AsyncContext(Context):
     if TYPE_CHECKING:
         llm: AsyncLlm  # pyright: ignore[reportIncompatibleVariableOverride] - as with `run`
         mcp: AsyncMcp  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    @overload
+    def run(
+        self,
+        task: "Callable[..., Coroutine[Any, Any, OutputT]]",
+        given: "Mapping[str, Any] | None" = None,
+        /,
+        *,
+        timeout: float | None = None,
+    ) -> "Coroutine[Any, Any, OutputT]": ...
+
+    @overload
+    def run(
+        self,
+        task: "Callable[..., OutputT]",
+        given: "Mapping[str, Any] | None" = None,
+        /,
+        *,
+        timeout: float | None = None,
+    ) -> "Coroutine[Any, Any, OutputT]": ...
+
+    @overload
+    def run(
+        self, task: str, given: "Mapping[str, Any] | None" = None, /, *, timeout: float | None = None
+    ) -> "Coroutine[Any, Any, Any]": ...
+
+    def run(  # pyright: ignore[reportIncompatibleMethodOverride] - what is awaited is no result; that is the point
+        self,
+        task: "str | Callable[..., Any]",
+        given: "Mapping[str, Any] | None" = None,
+        /,
+        *,
+        timeout: float | None = None,
+    ) -> "Coroutine[Any, Any, Any]":
+        """`Context.run`, to be awaited."""
+        return super().run(task, given, timeout=timeout)

@@ -157,6 +157,12 @@ class StoreError(UnavailableError):
     code = "store_unavailable"
 
 
+class TooDeepError(RequestError):
+    """A task calls a task that calls a task, and so on, deeper than `executions.depth_max`: perhaps itself."""
+
+    code = "too_deep"
+
+
 class CallError(RatchetError):
     """What a task asked of another process (`ctx.run` and the like) could not be asked there."""
 
@@ -174,6 +180,22 @@ class CallLostError(CallError):
 
     code = "call_lost"
     retryable = True
+
+
+class ExecutionFailedError(CallError):
+    """An execution that a task called with `ctx.run` did not complete.
+
+    `details` has its `execution_id`, `task_id`, `status` ("failed" or "cancelled"), and the `category`, `type` and
+    `message` of its failure; where that was the failure of an execution that it called, and so on, `root` has the same
+    of the deepest one.
+    """
+
+    code = "execution_failed"
+
+    @property
+    def execution_id(self) -> str:
+        """The execution that failed; its log, trace and analysis are its own."""
+        return str(self.details.get("execution_id"))
 
 
 class StaleFenceError(RatchetError):

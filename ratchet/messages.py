@@ -16,6 +16,7 @@ from ratchet.models import (
     Category,
     Execution,
     Failure,
+    FromTask,
     JsonObject,
     Level,
     LogRecord,
@@ -76,6 +77,8 @@ class ListExecutions(OnBehalf):
     until_ns: int | None = None
     status: list[Status] | None = None
     task_id: str | None = None
+    root_id: str | None = None  # those that were called, by whomever, below this one that a client asked for
+    parent_id: str | None = None  # those that this execution called
     rerun_of: str | None = None  # those whose metadata names this execution as `original_execution`
     id_part: str | None = None  # those whose id begins (with or without `exec_`) or ends so, among the newest 10,000
     limit: int = 50
@@ -96,6 +99,30 @@ class CancelExecution(OnBehalf):
     execution_id: str
     reason: str = ""
     wait_seconds: float = 0
+
+
+class RunTask(FromTask):
+    """Run a task for a task and reply with its end. The caller mints `run_id`, so that sending this twice is one run.
+
+    Attributes:
+        run_id: The new execution's id; `execution_id` is the caller's.
+        timeout_seconds: It must have ended this long after it was called; the caller's own deadline holds anyway.
+    """
+
+    run_id: str
+    task_id: str
+    input: JsonObject
+    timeout_seconds: float | None = None
+
+
+class RunEnd(Model):
+    """How an execution ended that a task called."""
+
+    execution_id: str
+    task_id: str
+    status: Status
+    output: Any = None
+    failure: Failure | None = None
 
 
 # --- the catalogue: served by the task-runner --------------------------------------------------------------------
@@ -374,6 +401,7 @@ SUBMIT = Procedure("executions.submit", "task-runner", Submit, Execution)
 GET_EXECUTION = Procedure("executions.get", "task-runner", GetExecution, Execution)
 LIST_EXECUTIONS = Procedure("executions.list", "task-runner", ListExecutions, ExecutionPage)
 CANCEL_EXECUTION = Procedure("executions.cancel", "task-runner", CancelExecution, Execution)
+RUN_TASK = Procedure("calls.run", "task-runner", RunTask, RunEnd)
 LIST_TASKS = Procedure("tasks.list", "task-runner", ListTasks, Catalogue)
 LIST_TOOLS = Procedure("tasks.tools", "task-runner", ListTools, ExposedTools)
 TOOLS_CHANGED = Procedure("tasks.changed", "mcp-front", ToolsChanged, Empty, event=True)

@@ -58,6 +58,24 @@ class Source(Model):
     client_info: JsonObject | None = None  # self-reported, never used for authorization
 
 
+class Lineage(Model):
+    """Where an execution that a task called comes from.
+
+    Attributes:
+        parent_id: The execution that called it.
+        parent_attempt: The attempt of that one; it does not outlive it.
+        root_id: The execution that a client asked for.
+        depth: How many executions are above it; at least 1.
+        span_id: The span of the caller under which it was called.
+    """
+
+    parent_id: str
+    parent_attempt: int
+    root_id: str
+    depth: int
+    span_id: str | None = None
+
+
 class Progress(Model):
     """What a task last said about how far it is."""
 
@@ -159,6 +177,7 @@ class Execution(Model):
     idempotency_key: str | None = None
     metadata: JsonObject = Field(default_factory=dict[str, Any])
     source: Source
+    lineage: Lineage | None = None  # None: no task called it
     created_ns: int
     started_ns: int | None = None
     ended_ns: int | None = None

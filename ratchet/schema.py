@@ -125,6 +125,22 @@ class Interface:
             kwargs[signature.context] = context
         return Bound(tuple(args), kwargs)
 
+    def load(self, output: Any) -> Any:
+        """An output, as JSON types, as what the return annotation says: a model where it is one.
+
+        Raises:
+            InvalidOutputError: It does not fit, because another version of the task made it.
+        """
+        if not self._annotated:
+            return output
+        try:
+            return self._output.validate_json(json.dumps(output))
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            raise InvalidOutputError(
+                f"the output is not what {self._definition.name} returns: {problem['msg']}"
+            ) from None
+
     def dump(self, result: object, bytes_max: int) -> Any:
         """What a task returned as JSON types.
 

@@ -7,6 +7,7 @@ import time
 import structlog
 
 from actors.task_runner.behalf import acting
+from actors.task_runner.calls import CallDesk
 from actors.task_runner.catalogue import Catalogue
 from actors.task_runner.desk import Desk
 from actors.task_runner.dispatcher import Dispatcher
@@ -99,6 +100,14 @@ class TaskRunner:
             unfinished_max=config.mcp.server.performance.max_concurrent_executions_per_client,
             on_accept=self._note_work,
         )
+        self._calls = CallDesk(
+            desk=self._desk,
+            ledger=self._ledger,
+            dispatcher=self._dispatcher,
+            depth_max=config.executions.depth_max,
+            spawn=lambda work, name: host.own(work, name=name),
+            draining=host.drain.is_set,
+        )
         methods.update(self._methods())
 
     async def restore(self) -> None:
@@ -107,6 +116,7 @@ class TaskRunner:
         for path, description in (await self._ledger.store.load_catalogue()).items():
             if await asyncio.to_thread(version_of, description.files) == description.version:
                 self._catalogue.remember(path, description)
+        self._dispatcher.families.restore(live)
         for one in live:
             if one.state.status is Status.QUEUED:
                 self._dispatcher.enqueue(one)
@@ -166,6 +176,7 @@ class TaskRunner:
                 messages.GET_EXECUTION: self._desk.get,
                 messages.LIST_EXECUTIONS: self._desk.list,
                 messages.CANCEL_EXECUTION: self._desk.cancel,
+                messages.RUN_TASK: self._calls.run,
                 messages.LIST_TASKS: self._list_tasks,
                 messages.LIST_TOOLS: self.toolbox.listed,
                 messages.ADMIT: self._admit,

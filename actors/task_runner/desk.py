@@ -7,6 +7,7 @@ again after a lost connection finds the execution instead of making another.
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import msgpack
 
@@ -21,7 +22,7 @@ from ratchet import rpc
 from ratchet.errors import IdempotencyConflictError, InvalidInputError, QueueFullError, TooManyExecutionsError
 from ratchet.lifecycle import State
 from ratchet.messages import CancelExecution, ExecutionPage, GetExecution, ListExecutions, Submit
-from ratchet.models import Execution, JsonObject, Source, Status, Task
+from ratchet.models import Execution, JsonObject, Lineage, Source, Status, Task
 from ratchet.policy.client import Client
 from ratchet.policy.decision import Action
 from ratchet.policy.enforce import require, unknown_execution
@@ -29,6 +30,19 @@ from ratchet.validation import summarize
 
 INPUT_BYTES_MAX = 1024 * 1024
 _REPLY_MARGIN_SECONDS = 0.5  # a wait ends this long before the caller gives up on the call
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What an execution that a task called has beside what clients say of theirs.
+
+    Attributes:
+        lineage: Who called it.
+        deadline: Loop time at which it must have ended.
+    """
+
+    lineage: Lineage
+    deadline: float | None
 
 
 class Desk:
@@ -118,14 +132,39 @@ class Desk:
 
     # --- accepting ------------------------------------------------------------------------------------------------
 
-    async def _accept_once(self, body: Submit) -> Live | None:
+    async def accept(self, body: Submit, origin: Origin) -> Live | None:
+        """Accept an execution that a task calls; None where it was accepted before and has ended.
+
+        A full queue does not refuse it: those who wait in it may wait for the very slot that the caller holds.
+
+        Raises:
+            UnknownTaskError, BrokenTaskError, InvalidInputError: There is no such task to run, or not with this input.
+            StoreError: It could not be recorded, so it was not accepted.
+        """
+        _require_bounded(len(rpc.encode(body)))
+        live = await self.accepting(body.execution_id)
+        if live is None:
+            return await self._accept_once(body, origin)
+        if live.execution.lineage is None or live.execution.lineage.parent_id != origin.lineage.parent_id:
+            return None
+        live.deadline = origin.deadline
+        return live
+
+    async def accepting(self, execution_id: str) -> Live | None:
+        """The unfinished execution of this id, once it is decided whether it is accepted; None where there is none."""
+        accepting = self._accepting.get(execution_id)
+        if accepting is not None:
+            await asyncio.wait({accepting})
+        return self._ledger.live.get(execution_id)
+
+    async def _accept_once(self, body: Submit, origin: Origin | None = None) -> Live | None:
         """Accept in a task of its own, so that a caller that gives up cannot leave it half done."""
-        accepting = asyncio.create_task(self._accept(body))
+        accepting = asyncio.create_task(self._accept(body, origin))
         self._accepting[body.execution_id] = accepting
         accepting.add_done_callback(lambda _: self._accepting.pop(body.execution_id, None))
         return await asyncio.shield(accepting)
 
-    async def _accept(self, body: Submit) -> Live | None:
+    async def _accept(self, body: Submit, origin: Origin | None) -> Live | None:
         """The new execution; None where this id or idempotency key was accepted before."""
         task = await self._catalogue.find(body.task_id, body.client)
         problems = self._catalogue.validator(task).problems(body.input)
@@ -136,13 +175,12 @@ class Desk:
             )
         _require_packable(body.input)
         self._require_room(body.source)
-        worker = self._dispatcher.reserve(body.execution_id, task.version)
-        if worker is None and len(self._dispatcher.queue) >= self._queue_size:
-            raise QueueFullError(
-                f"{len(self._dispatcher.queue)} executions are waiting and no more may; try again in a few seconds",
-                details={"waiting": len(self._dispatcher.queue), "queue_size": self._queue_size},
-            )
-        live = _new(body, task)
+        live = _new(body, task, origin)
+        lineage = live.execution.lineage
+        self._dispatcher.families.expect(body.execution_id, lineage)
+        worker = self._dispatcher.reserve(body.execution_id, task.version, called=lineage is not None)
+        if worker is None and lineage is None:
+            self._require_queue()
         if worker is not None:
             attempt = new_attempt(1, worker=worker.name, incarnation=worker.incarnation)
             live.state = State(status=Status.RUNNING, fence=1, idempotent=task.idempotent)
@@ -151,17 +189,29 @@ class Desk:
         try:
             accepted = await self._ledger.accept(live)
         finally:
-            if worker is not None and not accepted:
-                worker.release(body.execution_id, 1)
-                self._dispatcher.fill()
+            if not accepted:
+                self._dispatcher.families.forget(body.execution_id, lineage)
+                if worker is not None:
+                    worker.release(body.execution_id, 1)
+                    self._dispatcher.fill()
         if not accepted:
             return None
         self._on_accept()
         if worker is not None:
             self._dispatcher.order(live, task, worker)
+            self._dispatcher.fill()  # it may have got another slot than the one that was lent for it
         else:
             self._dispatcher.enqueue(live)
+        self._dispatcher.families.accepted(live)
         return live
+
+    def _require_queue(self) -> None:
+        waiting = len(self._dispatcher.queue)
+        if waiting >= self._queue_size:
+            raise QueueFullError(
+                f"{waiting} executions are waiting and no more may; try again in a few seconds",
+                details={"waiting": waiting, "queue_size": self._queue_size},
+            )
 
     def _require_room(self, source: Source) -> None:
         """Between this and the execution's entry into the ledger nothing may be awaited, or the bound would be none."""
@@ -234,7 +284,7 @@ def _require_owner(execution: Execution, client: Client | None) -> None:
     require(client, Action(None, owner=execution.source.client), execution_id=execution.execution_id)
 
 
-def _new(body: Submit, task: Task) -> Live:
+def _new(body: Submit, task: Task, origin: Origin | None) -> Live:
     execution = Execution(
         execution_id=body.execution_id,
         task_id=task.task_id,
@@ -247,9 +297,11 @@ def _new(body: Submit, task: Task) -> Live:
         idempotency_key=body.idempotency_key,
         metadata=body.metadata,
         source=body.source,
+        lineage=origin.lineage if origin is not None else None,
         created_ns=time.time_ns(),
     )
-    return Live(execution=execution, state=State(idempotent=task.idempotent))
+    deadline = origin.deadline if origin is not None else None
+    return Live(execution=execution, state=State(idempotent=task.idempotent), deadline=deadline)
 
 
 def _progress(execution: Execution) -> JsonObject:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from actors.task_runner.catalogue import Catalogue
+from actors.task_runner.families import Families
 from actors.task_runner.ledger import Ledger
 from actors.task_runner.live import Live, new_attempt, undelivered
 from actors.task_runner.queue import ReadyQueue
@@ -33,6 +34,7 @@ _STOP_SECONDS = 10.0
 _REFUSED_SECONDS = 0.2  # a worker that refused gets nothing for this long
 _UNDELIVERED_MAX = 50  # orders of one execution that one worker may refuse: that is no passing weakness
 _STORE_RETRY_SECONDS = 1.0
+_SECONDS_MIN = 0.05  # an attempt gets this much time at least
 _REPLACED_SECONDS = 1.0  # an exit report, which knows the cause, gets this head start over the mere replacement
 
 Limits = Callable[[Task], float]
@@ -60,13 +62,17 @@ class Dispatcher:
         self._incarnation = incarnation
         self._spawn = spawn
         self._timeout_of = timeout_of
+        self.families = Families(ledger, workers, lambda live, reason: spawn(self._give_up(live, reason), "give up"))
         self.reports = Reports(ledger, link, spawn, self._follow)
 
     # --- towards the workers ------------------------------------------------------------------------------------
 
-    def reserve(self, execution_id: str, version: str) -> Worker | None:
-        """A free slot for a new execution, held for it; None where others wait already or none is free."""
-        worker = None if len(self.queue) else self._workers.choose(version, now=self._now())
+    def reserve(self, execution_id: str, version: str, *, called: bool = False) -> Worker | None:
+        """A free slot for a new execution, held for it; None where none is free, or clients' executions wait already.
+
+        One that a task `called` does not line up behind those.
+        """
+        worker = None if len(self.queue) and not called else self._workers.choose(version, now=self._now())
         if worker is not None:
             worker.assign(execution_id, 1, version)
         return worker
@@ -74,7 +80,10 @@ class Dispatcher:
     def enqueue(self, live: Live) -> None:
         """Let an execution wait for a slot."""
         execution = live.execution
-        self.queue.push(execution.execution_id, priority=execution.priority, created_ns=execution.created_ns)
+        depth = execution.lineage.depth if execution.lineage is not None else 0
+        self.queue.push(
+            execution.execution_id, priority=execution.priority, created_ns=execution.created_ns, depth=depth
+        )
         self.fill()
 
     def fill(self) -> None:
@@ -130,7 +139,7 @@ class Dispatcher:
             input=live.execution.input,
             trace=live.execution.trace,
             client=live.execution.source.client,
-            timeout_seconds=self._timeout_of(task),
+            timeout_seconds=self._seconds_for(live, task),
         )
         try:
             taken = await rpc.call(
@@ -152,6 +161,20 @@ class Dispatcher:
                 self._amend(live, live.attempt.model_copy(update={"pid": taken.pid}))
             if live.state.cancel_requested:
                 self.stop(live)
+
+    def _seconds_for(self, live: Live, task: Task) -> float:
+        seconds = self._timeout_of(task)
+        return seconds if live.deadline is None else min(seconds, max(_SECONDS_MIN, live.deadline - self._now()))
+
+    async def _give_up(self, live: Live, reason: str) -> None:
+        """Ask an execution to stop that nobody waits for any more, as long as the store cannot take it."""
+        while not live.state.status.terminal:
+            try:
+                return await self.cancel(live, reason)
+            except StoreError as error:
+                log.error("a cancel could not be recorded; trying again", error=error.message)
+                await asyncio.sleep(_STORE_RETRY_SECONDS)
+        return None
 
     def _amend(self, live: Live, attempt: Attempt) -> None:
         others = [one for one in live.execution.attempts if one.fence != attempt.fence]
@@ -296,10 +319,12 @@ class Dispatcher:
         """Do what a recorded effect asks for."""
         match effect:
             case Finish():
+                self.families.attempt_ended(live)
                 self.queue.discard(live.execution.execution_id)
                 self._release(live)
                 self.fill()
             case Requeue():
+                self.families.attempt_ended(live)
                 self._release(live)
                 self.enqueue(live)
             case Stop():

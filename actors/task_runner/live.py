@@ -20,12 +20,14 @@ class Live:
         execution: What everybody else gets to see; what is in the store, plus the progress.
         state: What `ratchet.lifecycle` decides from.
         lock: Held while an event is applied, so that the store sees one transition after the other.
+        deadline: Loop time at which it must have ended; None: only its task's own time is limited.
         ordering: An order for its current attempt is on its way, its fate not known yet.
     """
 
     execution: Execution
     state: State
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    deadline: float | None = None
     ordering: bool = False
     _waiting: set[asyncio.Event] = field(default_factory=set[asyncio.Event])
 

@@ -1,4 +1,8 @@
-"""The executions that wait for a slot: highest priority first, oldest first within one."""
+"""The executions that wait for a slot: the deepest called first, then by priority, then the oldest.
+
+What a task called comes before everything that clients wait for, whatever their priority: only its end lets those above
+it, which hold processes, go on.
+"""
 
 import heapq
 from collections.abc import Iterator
@@ -8,7 +12,7 @@ class ReadyQueue:
     """Execution ids in the order in which they should run."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, str]] = []
+        self._heap: list[tuple[int, int, int, str]] = []
         self._waiting: set[str] = set()
 
     def __len__(self) -> int:
@@ -17,16 +21,16 @@ class ReadyQueue:
     def __contains__(self, execution_id: object) -> bool:
         return execution_id in self._waiting
 
-    def push(self, execution_id: str, *, priority: int, created_ns: int) -> None:
+    def push(self, execution_id: str, *, priority: int, created_ns: int, depth: int = 0) -> None:
         """Queue an execution; one that waits already stays where it is."""
         if execution_id not in self._waiting:
             self._waiting.add(execution_id)
-            heapq.heappush(self._heap, (-priority, created_ns, execution_id))
+            heapq.heappush(self._heap, (-depth, -priority, created_ns, execution_id))
 
     def pop(self) -> str | None:
         """Take the next one, or None where none waits."""
         while self._heap:
-            execution_id = heapq.heappop(self._heap)[2]
+            execution_id = heapq.heappop(self._heap)[-1]
             if execution_id in self._waiting:
                 self._waiting.remove(execution_id)
                 return execution_id
@@ -38,4 +42,4 @@ class ReadyQueue:
 
     def __iter__(self) -> Iterator[str]:
         """In the order in which they would be popped."""
-        return (one for _, _, one in sorted(self._heap) if one in self._waiting)
+        return (one for *_, one in sorted(self._heap) if one in self._waiting)

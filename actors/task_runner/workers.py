@@ -19,6 +19,7 @@ class Worker:
         slots: Attempts it takes at once; 0 while it drains.
         held: Fence by execution id of every attempt that is its responsibility.
         versions: Task versions it ran lately, newest last: it has warm children for them.
+        waiting: Executions whose attempts wait for others that they called; shared by all workers.
         heard_at: Monotonic time at which it was last heard of.
         unavailable_until: Loop time before which it gets nothing, after it refused or did not answer.
     """
@@ -28,6 +29,7 @@ class Worker:
     pid: int
     slots: int
     heard_at: float
+    waiting: set[str]
     held: dict[str, int] = field(default_factory=dict[str, int])
     versions: OrderedDict[str, None] = field(default_factory=OrderedDict[str, None])
     unavailable_until: float = 0.0
@@ -35,7 +37,12 @@ class Worker:
     @property
     def free(self) -> int:
         """Attempts it could take now."""
-        return max(0, self.slots - len(self.held))
+        return max(0, self.slots - self.busy)
+
+    @property
+    def busy(self) -> int:
+        """Slots that are taken: an attempt that waits for another lends its own."""
+        return len(self.held) - len(self.waiting & self.held.keys()) if self.waiting else len(self.held)
 
     def assign(self, execution_id: str, fence: int, version: str) -> None:
         """Make an attempt its responsibility."""
@@ -56,9 +63,11 @@ class Workers:
 
     Attributes:
         registered: Set whenever one registers; whoever waits for that clears it first.
+        waiting: Executions whose attempts wait for others, and lend their slots.
     """
 
     def __init__(self) -> None:
+        self.waiting: set[str] = set()
         self.registered = asyncio.Event()
         self._by_name: dict[str, Worker] = {}
 
@@ -82,7 +91,7 @@ class Workers:
             known.heard_at = now
             known.unavailable_until = 0.0
             return known
-        worker = Worker(name=name, incarnation=incarnation, pid=pid, slots=slots, heard_at=now)
+        worker = Worker(name=name, incarnation=incarnation, pid=pid, slots=slots, heard_at=now, waiting=self.waiting)
         self._by_name[name] = worker
         return worker
 
@@ -109,5 +118,5 @@ class Workers:
 
     @property
     def busy(self) -> int:
-        """Attempts held over all workers."""
-        return sum(len(one.held) for one in self._by_name.values())
+        """Over all workers."""
+        return sum(one.busy for one in self._by_name.values())

@@ -49,7 +49,9 @@ class WorkerActor:
         self._config = config
         self._process = ProcessHealth(host.setup.name)
         self._redactor = Redactor(secret_values(config, os.environ))
-        self._pool = Pool(size=config.workers.children, reuse=config.executions.child_reuse)
+        size = config.workers.children
+        busy_max = size * (1 + config.executions.depth_max)
+        self._pool = Pool(size=size, busy_max=busy_max, reuse=config.executions.child_reuse)
         self._zygote: Zygote | None = None
         self._runs: dict[str, Run] = {}  # by execution, from the order until the report is answered
         self._idle = asyncio.Event()

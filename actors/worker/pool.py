@@ -15,10 +15,18 @@ _EXIT_SECONDS = 2.0
 
 
 class Pool:
-    """Children of one zygote at a time: busy ones, and idle ones that stay warm for their version."""
+    """Children of one zygote at a time: busy ones, and idle ones that stay warm for their version.
 
-    def __init__(self, *, size: int, reuse: int) -> None:
+    Args:
+        size: Children that are kept.
+        busy_max: Children that may be busy: more than that, because those that wait for others lend their slots. The
+            runner keeps the accounts; this is the bound that holds whatever it orders.
+        reuse: Attempts after which a child is replaced.
+    """
+
+    def __init__(self, *, size: int, busy_max: int, reuse: int) -> None:
         self._size = size
+        self._busy_max = busy_max
         self._reuse = reuse
         self._children: dict[int, Child] = {}
         self._idle: list[Child] = []  # the longest idle first
@@ -34,8 +42,8 @@ class Pool:
         if warm is not None:
             self._idle.remove(warm)
         else:
-            if len(self._busy) >= self._size:
-                raise UnavailableError(f"all {self._size} children of this worker are busy")
+            if len(self._busy) >= self._busy_max:
+                raise UnavailableError(f"all {self._busy_max} children that this worker may have are busy")
             if self._idle and len(self._busy) + len(self._idle) >= self._size:
                 self.retire(self._idle.pop(0))
             warm = await self.fork(zygote)
@@ -57,7 +65,8 @@ class Pool:
     def release(self, child: Child, *, reusable: bool) -> None:
         """The attempt is over: keep the child warm, or let it go."""
         self._busy.discard(child)
-        if reusable and child.runs < self._reuse and not child.exit.done():
+        room = len(self._busy) + len(self._idle) < self._size
+        if room and reusable and child.runs < self._reuse and not child.exit.done():
             self._idle.append(child)
         else:
             self.retire(child)

@@ -38,6 +38,7 @@ Table = Mapping[str, Procedure[Any, Any]]
 METHODS: Table = {
     procedure.name: procedure
     for procedure in (
+        messages.RUN_TASK,
         messages.LLM_COMPLETE,
         messages.MCP_LIST_SERVERS,
         messages.MCP_LIST_TOOLS,

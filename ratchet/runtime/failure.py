@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, cast
 
-from ratchet.errors import InvalidInputError, InvalidOutputError
+from ratchet.errors import ExecutionFailedError, InvalidInputError, InvalidOutputError
 from ratchet.models import Category, ExceptionInfo, Failure, Frame
-from ratchet.plain import cut, text
+from ratchet.plain import cut, plain_mapping, text
 from ratchet.runtime.facts import bases_of, facts_of
 from ratchet.runtime.interruption import CpuTimeExceeded
 
@@ -126,7 +126,8 @@ class Describer:
             limit = None if relation == "context" else _limit(one)
             if limit is not None:
                 return Category.LIMIT, {"limit": limit, "value": self._limits.get(limit)}
-        return Category.EXCEPTION, {}
+        called = next((one for one, _ in _walk(error) if isinstance(one, ExecutionFailedError)), None)
+        return Category.EXCEPTION, {} if called is None else {"called": plain_mapping(called.details)}
 
 
 def _quantity(limit: str, value: float | None) -> str:

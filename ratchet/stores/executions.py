@@ -27,7 +27,7 @@ _PLAIN = (
     *("execution_id", "task_id", "version", "status", "trace", "priority", "idempotent", "idempotency_key"),
     *("created_ns", "started_ns", "ended_ns", "cancel_requested"),
 )
-_JSON = ("input", "failure", "progress", "metadata", "source", "output")
+_JSON = ("input", "failure", "progress", "metadata", "source", "lineage", "output")
 _ATTEMPTS_OF = """(SELECT group_concat(record) FROM
     (SELECT record FROM attempts AS a WHERE a.execution_id = executions.execution_id ORDER BY number)) AS attempts"""
 _COLUMNS = ", ".join((*_PLAIN, _ATTEMPTS_OF, *_JSON))

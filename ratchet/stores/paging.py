@@ -18,6 +18,8 @@ LIMIT_MAX = 500
 SEARCHED_MAX = 10_000  # executions of a branch whose ids are looked at: no index knows the ends of ids
 # As the index has it, letter by letter.
 _ORIGINAL = "json_extract(metadata, '$.original_execution')"
+_PARENT = "json_extract(lineage, '$.parent_id')"
+_ROOT = "json_extract(lineage, '$.root_id')"
 _INTEGER_MAX = 2**63 - 1  # SQLite's; no time lies beyond
 
 
@@ -100,9 +102,12 @@ def _bounded(number: int) -> int:
 
 def _fixed(request: ListExecutions) -> list[list[tuple[str, str]]]:
     """For every branch, the columns that have one value in it."""
-    beside = "" if request.rerun_of is None else "+"  # keeps SQLite from another index: reruns are few
+    few = (request.rerun_of, request.parent_id, request.root_id)
+    beside = "+" if any(few) else ""  # keeps SQLite from another index than the one of those few
     given = (
         (_ORIGINAL, request.rerun_of),
+        (_PARENT, request.parent_id),
+        (_ROOT, request.root_id),
         (f"{beside}client", request.client and request.client.name),
         (f"{beside}task_id", request.task_id),
     )

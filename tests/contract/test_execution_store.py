@@ -10,7 +10,7 @@ import pytest
 
 from ratchet.errors import IdempotencyConflictError, RequestError
 from ratchet.messages import FileDescription, ListExecutions
-from ratchet.models import Attempt, Category, Execution, Failure, ProcessEnd, Progress, Source, Status, Task
+from ratchet.models import Attempt, Category, Execution, Failure, Lineage, ProcessEnd, Progress, Source, Status, Task
 from ratchet.stores.database import Database
 from ratchet.stores.executions import ExecutionStore
 
@@ -314,3 +314,22 @@ async def test_times_beyond_what_is_stored_are_no_error(store: ExecutionStore):
     page = await store.list(ListExecutions(since_ns=-(10**30), until_ns=10**30))
 
     assert len(page.executions) == 1
+
+
+async def test_what_was_called_is_found_from_its_parent_and_from_its_root(store: ExecutionStore):
+    child = Lineage(parent_id="e1", parent_attempt=1, root_id="e1", depth=1, span_id="0123456789abcdef")
+    grandchild = Lineage(parent_id="e2", parent_attempt=2, root_id="e1", depth=2)
+    await store.insert(execution("e1", created_ns=1))
+    await store.insert(execution("e2", created_ns=2, lineage=child))
+    await store.insert(execution("e3", created_ns=3, lineage=grandchild))
+    found = await store.get("e2")
+    assert found is not None
+    assert found.lineage == child
+
+    async def ids(**wanted: object) -> list[str]:
+        page = await store.list(ListExecutions.model_validate({**wanted, "sort": "oldest"}))
+        return [one.execution_id for one in page.executions]
+
+    assert await ids(root_id="e1") == ["e2", "e3"]
+    assert await ids(parent_id="e1") == ["e2"]
+    assert await ids(parent_id="e2", status=["queued"]) == ["e3"]

@@ -88,6 +88,8 @@ async def test_every_query_for_executions_uses_an_index(tmp_path: Path, statemen
                 await store.list(ListExecutions.model_validate(wanted))
                 await store.list(ListExecutions.model_validate({**wanted, "rerun_of": "e"}))
                 await store.list(ListExecutions.model_validate({**wanted, "id_part": "e"}))
+                await store.list(ListExecutions.model_validate({**wanted, "parent_id": "e"}))
+                await store.list(ListExecutions.model_validate({**wanted, "root_id": "e"}))
 
     found = queries(statements, "executions", "attempts")
     assert len(found) > 20

@@ -34,3 +34,12 @@ def test_everything_that_was_pushed_is_popped_once_in_order(entries: list[tuple[
     keys = [(-entries[int(one or "")][0], entries[int(one or "")][1]) for one in popped]
     assert keys == sorted(keys)
     assert queue.pop() is None
+
+
+def test_what_a_task_called_comes_before_all_that_clients_wait_for_the_deepest_first():
+    queue = ReadyQueue()
+    queue.push("urgent", priority=9, created_ns=1)
+    queue.push("child", priority=0, created_ns=2, depth=1)
+    queue.push("grandchild", priority=0, created_ns=3, depth=2)
+    assert list(queue) == ["grandchild", "child", "urgent"]
+    assert [queue.pop() for _ in range(3)] == ["grandchild", "child", "urgent"]

@@ -41,3 +41,18 @@ def test_a_new_incarnation_starts_empty_and_the_old_ones_end_does_not_remove_it(
     assert workers.register("worker:1", "new", pid=2, slots=1, now=0.0).free == 1
     workers.remove("worker:1", "old")
     assert workers["worker:1"].incarnation == "new"
+
+
+def test_the_slot_of_an_attempt_that_waits_for_another_is_free_until_it_goes_on():
+    workers = Workers()
+    worker = workers.register("worker:1", "a", pid=1, slots=1, now=0.0)
+    worker.assign("parent", 1, "v")
+    assert workers.choose("v", now=0.0) is None
+    workers.waiting.add("parent")
+    assert workers.choose("v", now=0.0) is worker
+    worker.assign("child", 1, "v")
+    assert (worker.free, workers.busy) == (0, 1)
+    workers.waiting.discard("parent")
+    assert (worker.free, workers.busy) == (0, 2)
+    worker.release("child", 1)
+    assert (worker.free, workers.busy) == (0, 1)
