@@ -6,19 +6,23 @@ checked. A task that needs neither is an ordinary function: call it.
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 from ratchet.authoring import definition_of
 from ratchet.context import Context, Span
-from ratchet.models import JsonObject, Level
+from ratchet.errors import CallError, RatchetError
+from ratchet.llm.pretend import Tools, answers
+from ratchet.llm.script import Rule
+from ratchet.models import JsonObject, Level, Model
 from ratchet.plain import text
 from ratchet.schema import Interface
 
 OUTPUT_BYTES_MAX = 4 * 1024 * 1024  # the default of limits.output_bytes
 
-__all__ = ["ProgressUpdate", "RecordedLog", "RecordingContext", "run_task"]
+__all__ = ["ProgressUpdate", "RecordedLog", "RecordingContext", "Rule", "run_task"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,38 @@ class _Memory:
         self.spans.append(span)
 
 
+class _Answers:
+    """A line that answers at once, without any process."""
+
+    def __init__(self, answers: Mapping[str, Callable[[JsonObject], Model]]) -> None:
+        self._answers = answers
+
+    def start(
+        self, method: str, body: JsonObject, *, timeout_seconds: float | None, span_id: str | None
+    ) -> Future[JsonObject]:
+        del timeout_seconds, span_id
+        future: Future[JsonObject] = Future()
+        try:
+            future.set_result(self._answers[method](body).model_dump(mode="json"))
+        except KeyError:
+            raise CallError(f"{method} cannot be called: this context is for tests, and answers no such call") from None
+        except RatchetError as error:
+            future.set_exception(error)
+        return future
+
+
 class RecordingContext(Context):
     """A context for tests: `ctx = RecordingContext(); my_task(ctx, rows=3); assert ctx.logs[0].message == "done"`.
+
+    What the task asks is answered by what is given here: `RecordingContext(llm=[Rule("capital", "Paris")],
+    mcp={"search": {"lookup": lambda arguments: "found"}})`.
+
+    Args:
+        execution_id: As the task sees it.
+        attempt: The same.
+        task_id: The same.
+        llm: What `ctx.llm` answers: the first rule that fits.
+        mcp: Functions by server and tool for `ctx.mcp`: from the arguments to text, or any other JSON.
 
     Attributes:
         logs: What was logged, in order.
@@ -74,9 +108,18 @@ class RecordingContext(Context):
         progress_updates: What was said about progress, in order.
     """
 
-    def __init__(self, *, execution_id: str = "test", attempt: int = 1, task_id: str = "test") -> None:
+    def __init__(
+        self,
+        *,
+        execution_id: str = "test",
+        attempt: int = 1,
+        task_id: str = "test",
+        llm: Sequence[Rule] = (),
+        mcp: Tools | None = None,
+    ) -> None:
         memory = _Memory()
-        super().__init__(memory, execution_id=execution_id, attempt=attempt, task_id=task_id)
+        line = _Answers(answers(llm, mcp or {}))
+        super().__init__(memory, execution_id=execution_id, attempt=attempt, task_id=task_id, line=line)
         self.logs = memory.logs
         self.spans = memory.spans
         self.progress_updates = memory.progress_updates
