@@ -9,7 +9,7 @@ from ratchet.analysis.result import Analysis
 from ratchet.models import JsonObject
 
 _SHORT = 200
-_SHORTEST = 80
+_SHORTEST = 60
 
 
 def fitted(analysis: Analysis, characters_max: int, *, tool_name: ToolName) -> Analysis:
