@@ -1,12 +1,37 @@
 """The log-store: sole owner of log records."""
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from ipc.errors import IpcError
 from ipc.link import Request
 from ratchet import rpc
 from ratchet.actor import ActorHost, ActorSetup, run_actor
+from ratchet.errors import RatchetError
 from ratchet.health import ProcessHealth
-from ratchet.messages import APPEND_LOGS, GET_HEALTH, READ_LOGS, AppendLogs, Empty, Health, LogPage, ReadLogs
+from ratchet.messages import (
+    APPEND_LOGS,
+    FOLLOW_LOGS,
+    GET_EXECUTION,
+    GET_HEALTH,
+    READ_LOGS,
+    AppendLogs,
+    Empty,
+    FollowLogs,
+    GetExecution,
+    Health,
+    LogBatch,
+    LogPage,
+    ReadLogs,
+)
 from ratchet.stores.database import Database
 from ratchet.stores.logs import LogStore
+
+_ASK_SECONDS = 60.0  # one question after an execution's end
+_SLACK_SECONDS = 30.0
+_PAUSE_SECONDS = 1.0
+_ENDS = 2
 
 
 async def main(host: ActorHost) -> None:
@@ -26,13 +51,48 @@ async def main(host: ActorHost) -> None:
         async def read(body: ReadLogs, _request: Request) -> LogPage:
             return await store.read(body)
 
-        async def health(_body: Empty, _request: Request) -> Health:
-            return process.report(stores=[database.health(await store.total())])
+        async def follow(body: FollowLogs, _request: Request) -> AsyncGenerator[LogBatch]:
+            over = asyncio.Event()
+            watching = asyncio.create_task(_until_over(host, body.execution_id, over))
+            try:
+                async with aclosing(store.follow(body, over)) as batches:
+                    async for batch in batches:
+                        yield batch
+            finally:
+                watching.cancel()
 
-        host.connect(rpc.methods({APPEND_LOGS: append, READ_LOGS: read, GET_HEALTH: health}))
+        async def health(_body: Empty, _request: Request) -> Health:
+            counters = dict(host.link.counters)
+            return process.report(stores=[database.health(await store.total())], counters=counters)
+
+        methods = rpc.methods({APPEND_LOGS: append, READ_LOGS: read, GET_HEALTH: health})
+        host.connect({**methods, **rpc.streams({FOLLOW_LOGS: follow})})
         host.ready(records=await store.total())
         await host.drain.wait()
         store.end_waits()
+
+
+async def _until_over(host: ActorHost, execution_id: str, over: asyncio.Event) -> None:
+    """Set `over` when the execution is, or is not known; a runner that does not answer now is asked again.
+
+    An end that was waited for may be told just before the runner sends the last records on. It is asked twice, since
+    the records are sent before any request that follows from the end is answered.
+    """
+    request = GetExecution(execution_id=execution_id, wait_seconds=_ASK_SECONDS)
+    ends = 0
+    while ends < _ENDS:
+        try:
+            found = await rpc.call(host.link, GET_EXECUTION, request, timeout_seconds=_ASK_SECONDS + _SLACK_SECONDS)
+        except IpcError:
+            await asyncio.sleep(_PAUSE_SECONDS)
+        except RatchetError as error:
+            if error.retryable:
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                break
+        else:
+            ends += found.status.terminal
+    over.set()
 
 
 def start(setup: ActorSetup) -> None:

@@ -27,7 +27,8 @@ async def main(host: ActorHost) -> None:
             return await store.read(body)
 
         async def health(_body: Empty, _request: Request) -> Health:
-            return process.report(stores=[database.health(await store.total())])
+            counters = dict(host.link.counters)
+            return process.report(stores=[database.health(await store.total())], counters=counters)
 
         host.connect(rpc.methods({APPEND_SPANS: append, READ_SPANS: read, GET_HEALTH: health}))
         host.ready(spans=await store.total())

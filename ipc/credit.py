@@ -11,11 +11,12 @@ credit, whatever the sizes.
 
 from collections import deque
 
+from ipc.envelope import BODY_BYTES_MAX
 from ipc.errors import MalformedError
 
 WINDOW_ITEMS = 64
 WINDOW_BYTES = 256 * 1024
-ITEM_BYTES_MAX = 1024 * 1024
+ITEM_BYTES_MAX = BODY_BYTES_MAX
 
 
 class SendCredit:

@@ -16,6 +16,8 @@ ACCESS: frozenset[tuple[str, str, str]] = frozenset(
         ("mcp-front", "task-runner", "policy."),
         ("mcp-front", "task-runner", "audit.append"),
         ("cli", "task-runner", "audit.read"),
+        ("cli", "log-store", "logs.follow"),
+        ("log-store", "task-runner", "executions.get"),
         ("task-runner", "*", "health."),
         ("task-runner", "log-store", "logs.append"),
         ("task-runner", "trace-store", "spans.append"),

@@ -18,7 +18,7 @@ import structlog
 import uvloop
 import zmq
 
-from ipc.link import Handler, Link
+from ipc.link import Link, Method
 from ipc.zeromq import ZmqLinkTransport
 from ratchet import channel
 from ratchet.errors import RatchetError, StartupError
@@ -106,7 +106,7 @@ class ActorHost:
 
     def connect(
         self,
-        methods: Mapping[str, Handler],
+        methods: Mapping[str, Method],
         *,
         hello_body: Callable[[], bytes] = bytes,
         on_welcome: Callable[[str], None] | None = None,
@@ -116,7 +116,7 @@ class ActorHost:
         An actor that embeds the hub does not call this.
 
         Args:
-            methods: What this actor serves, by procedure (`ratchet.rpc.methods` makes them).
+            methods: What this actor serves, by procedure (`ratchet.rpc.methods` and `streams` make them).
             hello_body: Asked for what to say of itself with each hello.
             on_welcome: Told the hub's incarnation with each welcome.
         """

@@ -286,6 +286,22 @@ class StoredLogRecord(LogRecord):
         return f"{self.attempt}.{self.sequence}"
 
 
+class FollowLogs(Model):
+    """The stored records after `after`, oldest first, then those that come, until the execution is over."""
+
+    execution_id: str
+    level: Level | None = None
+    search: str | None = None
+    after: str | None = None
+
+
+class LogBatch(Model):
+    """Some of them; `cursor` continues after the last one, in another stream or page."""
+
+    records: list[StoredLogRecord]
+    cursor: str
+
+
 class LogPage(Model):
     """Part of an execution's log.
 
@@ -397,6 +413,23 @@ class Procedure(Generic[RequestT, ReplyT]):
     patient: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class StreamProcedure(Generic[RequestT, ReplyT]):
+    """A row that is answered with a stream of items. It is never asked for again by itself.
+
+    Attributes:
+        name: What travels in the envelope's method field.
+        role: Who serves it.
+        request: Model of the body that goes.
+        item: Model of each body that comes back.
+    """
+
+    name: str
+    role: str
+    request: type[RequestT]
+    item: type[ReplyT]
+
+
 SUBMIT = Procedure("executions.submit", "task-runner", Submit, Execution)
 GET_EXECUTION = Procedure("executions.get", "task-runner", GetExecution, Execution)
 LIST_EXECUTIONS = Procedure("executions.list", "task-runner", ListExecutions, ExecutionPage)
@@ -417,6 +450,7 @@ STOP_ATTEMPT = Procedure("attempts.stop", "worker", StopAttempt, Empty)
 DESCRIBE_FILE = Procedure("files.describe", "worker", DescribeFile, FileDescription)
 APPEND_LOGS = Procedure("logs.append", "log-store", AppendLogs, Empty, patient=True)
 READ_LOGS = Procedure("logs.read", "log-store", ReadLogs, LogPage)
+FOLLOW_LOGS = StreamProcedure("logs.follow", "log-store", FollowLogs, LogBatch)
 APPEND_SPANS = Procedure("spans.append", "trace-store", AppendSpans, Empty, patient=True)
 READ_SPANS = Procedure("spans.read", "trace-store", ReadSpans, SpanPage)
 LLM_COMPLETE = Procedure("llm.complete", "llm-gateway", llm.Complete, llm.Completion, idempotent=False)

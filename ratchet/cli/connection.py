@@ -9,12 +9,12 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ratchet.errors import NotRunningError, UnavailableError
-from ratchet.messages import Procedure
+from ratchet.messages import Procedure, StreamProcedure
 from ratchet.models import JsonObject, Model
 from ratchet.project import Project
 
@@ -31,6 +31,7 @@ _READ_BYTES = 4096
 
 RequestT = TypeVar("RequestT", bound=Model)
 ReplyT = TypeVar("ReplyT", bound=Model)
+T = TypeVar("T")
 
 
 class Caller(Protocol):
@@ -81,7 +82,7 @@ class Client:
         """As `Caller` says."""
         from ratchet import rpc
 
-        calling = asyncio.create_task(
+        return await self._unless_gone(
             rpc.call(
                 self._link,
                 procedure,
@@ -91,18 +92,38 @@ class Client:
                 on_progress=on_progress,
             )
         )
+
+    async def stream(self, procedure: StreamProcedure[RequestT, ReplyT], request: RequestT) -> AsyncGenerator[ReplyT]:
+        """The items of a stream of the role that serves `procedure`; close it to end it early.
+
+        Raises:
+            ratchet.errors.RatchetError: The callee refused; NotRunningError when the supervisor goes meanwhile.
+            ipc.errors.IpcError: It was not to be had, or was lost: it may be asked for again.
+        """
+        from ratchet import rpc
+
+        async with rpc.stream(self._link, procedure, request) as items:
+            while (item := await self._unless_gone(_next(items))) is not None:
+                yield item
+
+    async def _unless_gone(self, work: Coroutine[Any, Any, T]) -> T:
+        working = asyncio.create_task(work)
         try:
-            await asyncio.wait({calling, self._gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not calling.done():
-                await asyncio.wait({calling}, timeout=FAREWELL_SECONDS)
-            if not calling.done():
+            await asyncio.wait({working, self._gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                await asyncio.wait({working}, timeout=FAREWELL_SECONDS)
+            if not working.done():
                 raise NotRunningError(
                     f"the supervisor of {self._project.folder} has stopped meanwhile: `ratchet up` starts it again, "
                     "and nothing that was accepted is lost"
                 )
-            return calling.result()
+            return working.result()
         finally:
-            calling.cancel()
+            working.cancel()
+
+
+async def _next(items: AsyncIterator[ReplyT]) -> ReplyT | None:
+    return await anext(items, None)
 
 
 @asynccontextmanager

@@ -2,20 +2,25 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing
 from typing import Annotated
 
 import typer
 
+from ipc.errors import BusyError, LostError, UnreachableError
 from ratchet.cli.connection import Client, connect
 from ratchet.cli.identifiers import find_execution
 from ratchet.cli.log_view import counts_line, record_blocks
 from ratchet.cli.options import ConfigOption, DataDirOption, ExecutionArgument, JsonOption, Scope, scope
 from ratchet.cli.render import Piece, line
-from ratchet.messages import READ_LOGS, LogPage, ReadLogs, StoredLogRecord
+from ratchet.errors import UnavailableError
+from ratchet.messages import FOLLOW_LOGS, READ_LOGS, FollowLogs, LogPage, ReadLogs, StoredLogRecord
 from ratchet.models import Level
 
 _PAGE = 500
+_PAUSE_SECONDS = 0.5  # before a stream that was lost is asked for again
+_TO_BE_ASKED_AGAIN = (LostError, UnreachableError, BusyError, UnavailableError)
 
 
 def logs(
@@ -26,13 +31,51 @@ def logs(
         str | None, typer.Option("--search", metavar="TEXT", help="Only records whose message contains this.")
     ] = None,
     tail: Annotated[int | None, typer.Option("--tail", metavar="N", min=1, help="Only the newest N records.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what is logged from now on, until the execution is over.")
+    ] = False,
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print the log of an execution, oldest record first."""
     here = scope(ctx, config, data_dir, as_json=as_json)
-    asyncio.run(_print(here, ReadLogs(execution_id=execution, level=level, search=search, limit=_PAGE), tail))
+    wanted = ReadLogs(execution_id=execution, level=level, search=search, limit=_PAGE)
+    asyncio.run(_follow(here, wanted, tail) if follow else _print(here, wanted, tail))
+
+
+async def _follow(here: Scope, wanted: ReadLogs, tail: int | None) -> None:
+    """Print records as they come: views as ever, or one JSON object a line."""
+    async with connect(here.project) as client:
+        execution_id = (await find_execution(client, wanted.execution_id)).execution_id
+        wanted = wanted.model_copy(update={"execution_id": execution_id})
+        after: str | None = None
+        if tail is not None:
+            kept: deque[StoredLogRecord] = deque(maxlen=tail)
+            async for page in _pages(client, wanted, tail):
+                kept.extend(page.records)
+                after = page.next_cursor
+            _print_now(here, kept)
+        over = False
+        while not over:
+            request = FollowLogs(execution_id=execution_id, level=wanted.level, search=wanted.search, after=after)
+            try:
+                async with aclosing(client.stream(FOLLOW_LOGS, request)) as batches:
+                    async for batch in batches:
+                        _print_now(here, batch.records)
+                        after = batch.cursor
+                over = True
+            except _TO_BE_ASKED_AGAIN:  # this process stood still, or one of the others restarts
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def _print_now(here: Scope, records: Iterable[StoredLogRecord]) -> None:
+    if here.as_json:
+        for record in records:
+            here.terminal.show_json_line(record.model_dump(mode="json"))
+    else:
+        here.terminal.show(record_blocks(records))
+    here.terminal.flush()
 
 
 async def _print(here: Scope, wanted: ReadLogs, tail: int | None) -> None:

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ipc.errors import IpcError
@@ -24,6 +24,7 @@ from ratchet.supervision.resources import bind_http, prepare_data_dir
 from ratchet.supervision.states import State
 from ratchet.supervision.status import SupervisorStatus
 
+_HEALTH_SECONDS = 3.0
 _FREE_BYTES_MIN = 100 * 1024 * 1024
 # What a child needs of an interpreter that is not ours.
 _CHILD_PACKAGES = {"pydantic": "pydantic", "msgpack": "msgpack"}
@@ -137,20 +138,32 @@ def check_running(project: Project, running: SupervisorStatus) -> Iterator[Check
         advice = f"its log says why: {Path(running.data_dir) / 'logs' / (child.name + '.jsonl')}"
         yield Check(f"actor {child.name}", "failed", f"{child.state}{': ' + last if last else ''}", advice)
     try:
-        health, catalogue = asyncio.run(_ask(project))
+        health, counters, catalogue = asyncio.run(_ask(project))
     except (RatchetError, IpcError) as error:
         yield Check("hub", "failed", error.message, "see `ratchet status`")
         return
     yield from _peers(health)
     if not ill:
         yield Check("actors", "ok", ", ".join(child.name for child in running.children))
+    yield _messages(counters)
     yield from _task_files(catalogue)
 
 
-async def _ask(project: Project) -> tuple[Health, Catalogue]:
+async def _ask(project: Project) -> tuple[Health, dict[str, int], Catalogue]:
     async with connect(project) as client:
         health = await client.call(GET_HEALTH, Empty(), target="task-runner")
-        return health, await client.call(LIST_TASKS, ListTasks())
+        actors = [peer.name for peer in health.peers if peer.role != "cli" and peer.liveness == "alive"]
+        asked = (client.call(GET_HEALTH, Empty(), target=name, timeout_seconds=_HEALTH_SECONDS) for name in actors)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        known = [health, *(one for one in answers if isinstance(one, Health))]
+        counters = {f"{one.name}.{name}": count for one in known for name, count in one.counters.items() if count}
+        return health, counters, await client.call(LIST_TASKS, ListTasks())
+
+
+def _messages(counters: Mapping[str, int]) -> Check:
+    """What messaging dropped, refused or gave up since the actors started: facts, not in themselves a fault."""
+    told = ", ".join(f"{name} {count}" for name, count in sorted(counters.items()))
+    return Check("messages", "ok", told or "nothing dropped, late, expired or refused")
 
 
 def _peers(health: Health) -> Iterator[Check]:

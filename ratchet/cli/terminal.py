@@ -66,6 +66,14 @@ class Terminal:
 
         self.console.print(JSON(json_text(value, sys.stdout)), soft_wrap=True)
 
+    def show_json_line(self, value: Any) -> None:
+        """Print `value` as JSON in one line on stdout, for what has no end yet."""
+        sys.stdout.write(json_text(value, sys.stdout, indent=None) + "\n")
+
+    def flush(self) -> None:
+        """Hand over what was printed on stdout to whoever reads it."""
+        sys.stdout.flush()
+
 
 def json_text(value: Any, stream: TextIO, indent: int | None = 2) -> str:
     """JSON that `stream` can encode and that moves no terminal's cursor."""

@@ -39,6 +39,18 @@ class Arrivals:
                 await event.wait()
         return event.is_set() and not self._closed
 
+    async def next(self, event: asyncio.Event, over: asyncio.Event) -> bool:
+        """Wait for `event` or `over`. Returns False when waiting has ended for everybody."""
+        if self._closed:
+            return False
+        waits = [asyncio.ensure_future(one.wait()) for one in (event, over)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+        return not self._closed
+
     def close(self) -> None:
         """End every wait, now and from now on: readers get what there is."""
         self._closed = True

@@ -7,21 +7,24 @@ log are "attempt.sequence".
 import asyncio
 import re
 import sqlite3
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from ratchet.errors import RequestError
-from ratchet.messages import AppendLogs, LogPage, ReadLogs, StoredLogRecord
+from ratchet.errors import RequestError, UnavailableError
+from ratchet.messages import AppendLogs, FollowLogs, LogBatch, LogPage, ReadLogs, StoredLogRecord
 from ratchet.models import LEVELS, Level, LogRecord
 from ratchet.stores.arrivals import Arrivals
-from ratchet.stores.bounds import take
+from ratchet.stores.bounds import PAGE_BYTES_MAX, take
 from ratchet.stores.database import Database
 from ratchet.stores.group_commit import SqlValue, Statement
 from ratchet.stores.writing import Writing
 
 LIMIT_MAX = 1_000
 WAIT_SECONDS_MAX = 60.0
+BATCH_RECORDS_MAX = 100
+BATCH_BYTES_MAX = 32 * 1024  # of a stream: several of them are within its reader's window
 
 _COLUMNS = "attempt, sequence, at_ns, severity, logger, message, context, error, stack_trace"
 _INSERT = f"""INSERT INTO logs (execution_id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -77,6 +80,30 @@ class LogStore:
                     return page
                 after = None if page.next_cursor is None else _position(page.next_cursor)
 
+    async def follow(self, request: FollowLogs, over: asyncio.Event) -> AsyncGenerator[LogBatch]:
+        """The log from `request.after` on, as it is stored, until `over` is set and everything was given.
+
+        Raises:
+            RequestError: The cursor is not usable.
+            UnavailableError: The store ends before.
+        """
+        wanted = ReadLogs(**request.model_dump(exclude={"after"}), limit=BATCH_RECORDS_MAX)
+        after = None if request.after is None else _position(request.after)
+        with self._arrivals.subscribe(request.execution_id) as arrived:
+            while True:
+                arrived.clear()
+                ended = over.is_set()  # what was stored by then is found now
+                await self._writing.settled(request.execution_id)
+                page = await self._page(wanted, after, None, BATCH_BYTES_MAX)
+                after = None if page.next_cursor is None else _position(page.next_cursor)
+                if page.records:
+                    assert page.next_cursor is not None
+                    yield LogBatch(records=page.records, cursor=page.next_cursor)
+                elif ended:
+                    return
+                elif not await self._arrivals.next(arrived, over):
+                    raise UnavailableError("the log-store is ending: ask again after the cursor of the last batch")
+
     async def total(self) -> int:
         """How many records there are."""
         return (await self._database.rows("SELECT rows FROM log_total"))[0][0]
@@ -85,21 +112,27 @@ class LogStore:
         """Answer every reader that waits, with what there is; from now on nobody waits."""
         self._arrivals.close()
 
-    async def _page(self, request: ReadLogs, after: Position | None, before: Position | None) -> LogPage:
+    async def _page(
+        self, request: ReadLogs, after: Position | None, before: Position | None, bytes_max: int = PAGE_BYTES_MAX
+    ) -> LogPage:
         def work(connection: sqlite3.Connection) -> LogPage:
-            return _read(connection, request, after, before)
+            return _read(connection, request, after, before, bytes_max)
 
         return await self._database.read(work)
 
 
 def _read(
-    connection: sqlite3.Connection, request: ReadLogs, after: Position | None, before: Position | None
+    connection: sqlite3.Connection,
+    request: ReadLogs,
+    after: Position | None,
+    before: Position | None,
+    bytes_max: int,
 ) -> LogPage:
     found = dict(connection.execute(_COUNTS, (request.execution_id,)).fetchall())
     counts = {level: found.get(severity, 0) for severity, level in enumerate(LEVELS)}
     last: Position | None = connection.execute(_LAST, (request.execution_id,)).fetchone()
     sql, parameters = _query(request, after, before)
-    rows, more = take(connection.execute(sql, parameters), min(request.limit, LIMIT_MAX))
+    rows, more = take(connection.execute(sql, parameters), min(request.limit, LIMIT_MAX), bytes_max)
     records = [_record(row) for row in rows]
     if request.tail:
         records.reverse()

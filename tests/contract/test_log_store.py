@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ratchet.errors import RequestError
-from ratchet.messages import AppendLogs, LogPage, ReadLogs
+from ratchet.errors import RequestError, UnavailableError
+from ratchet.messages import AppendLogs, FollowLogs, LogPage, ReadLogs
 from ratchet.models import ExceptionInfo, LogRecord
 from ratchet.stores.database import Database
 from ratchet.stores.logs import LogStore
@@ -231,3 +231,35 @@ async def test_a_cursor_of_something_else_is_refused(store: LogStore, after: str
 async def test_a_limit_below_one_is_refused(store: LogStore):
     with pytest.raises(RequestError, match="limit is -1"):
         await read(store, limit=-1)
+
+
+async def test_a_log_is_followed_from_a_cursor_until_the_execution_is_over(store: LogStore):
+    await append(store, *(record(number, "x" * 1024) for number in range(1, 100)))
+    over = asyncio.Event()
+    sequences: list[int] = []
+    sizes: list[int] = []
+    async with asyncio.timeout(WAIT):
+        async for batch in store.follow(FollowLogs(execution_id="e1", after="1.10"), over):
+            sequences += [one.sequence for one in batch.records]
+            sizes.append(len(batch.records))
+            assert batch.cursor == f"1.{sequences[-1]}"
+            if sequences[-1] == 99:
+                await append(store, record(100, "live"), record(101, "live"))
+            elif sequences[-1] == 101:
+                await append(store, record(102, "the last"))
+                over.set()
+    assert sequences == list(range(11, 103))
+    assert max(sizes) < 35  # batches are small, so that credit is worth something
+
+
+async def test_whoever_follows_a_log_to_the_end_of_the_store_is_told_to_ask_again(store: LogStore):
+    following = store.follow(FollowLogs(execution_id="e1", level="warn"), asyncio.Event())
+    waiting = asyncio.create_task(anext(following))
+    await append(store, record(1), record(2, "seen", "warn"))
+    async with asyncio.timeout(WAIT):
+        assert [one.message for one in (await waiting).records] == ["seen"]
+        waiting = asyncio.create_task(anext(following))
+        await asyncio.sleep(0)
+        store.end_waits()
+        with pytest.raises(UnavailableError):
+            await waiting

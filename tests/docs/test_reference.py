@@ -9,12 +9,13 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
 from actors.mcp_front.tools import TOOLS
+from ipc import calls, codec, credit, envelope, errors, incoming, outbox, serving
 from ratchet import messages
 from ratchet.access import ACCESS
 from ratchet.cli.app import build
 from ratchet.cli.exits import ExitCode
 from ratchet.models import Category
-from tests.docs.documents import read, section
+from tests.docs.documents import ROOT, read, section
 
 EVERYWHERE = {"--config", "--data-dir", "--json", "--help"}
 
@@ -25,8 +26,9 @@ def commands() -> dict[str, TyperCommand]:
     return {name: one for name, one in group.commands.items() if isinstance(one, TyperCommand)}
 
 
-def procedures() -> list[messages.Procedure[Any, Any]]:
-    return [one for one in vars(messages).values() if isinstance(one, messages.Procedure)]
+def procedures() -> list[messages.Procedure[Any, Any] | messages.StreamProcedure[Any, Any]]:
+    rows = vars(messages).values()
+    return [one for one in rows if isinstance(one, (messages.Procedure, messages.StreamProcedure))]
 
 
 @pytest.mark.parametrize("name", sorted(commands()))
@@ -79,14 +81,78 @@ def test_every_procedure_is_described_as_it_is() -> None:
     assert rows.keys() == {one.name for one in procedures()}
     for one in procedures():
         assert f"`{one.request.__name__}`" in rows[one.name]
-        assert (f"`{one.reply.__name__}`" in rows[one.name]) is not one.event
+        if isinstance(one, messages.StreamProcedure):
+            assert f"`{one.item.__name__}` | stream |" in rows[one.name]
+        else:
+            assert (f"`{one.reply.__name__}`" in rows[one.name]) is not one.event
         assert ("every actor" if one.role == "*" else one.role) in rows[one.name]
 
 
 def test_every_procedure_may_be_called_by_somebody() -> None:
-    def may_be_called(one: messages.Procedure[Any, Any]) -> bool:
+    def may_be_called(one: messages.Procedure[Any, Any] | messages.StreamProcedure[Any, Any]) -> bool:
         return any(
             one.name.startswith(prefix) and (role == one.role or "*" in (role, one.role)) for _, role, prefix in ACCESS
         )
 
     assert [one.name for one in procedures() if not may_be_called(one)] == []
+
+
+# --- the wire protocol -------------------------------------------------------------------------------------------
+
+WIRE = "docs/reference/wire-protocol.md"
+
+
+def test_every_kind_of_envelope_is_described_with_its_number_and_class() -> None:
+    rows = [line.split(" | ")[:3] for line in section(read(WIRE), "Kinds").splitlines() if line.startswith("| ")][1:]
+    described = {(name.strip("| "), number, kind) for name, number, kind in rows}
+    classes = {kind: "control" if kind in envelope.CONTROL else "data" for kind in envelope.Kind}
+    assert described == {(kind.name.lower(), str(kind.value), of) for kind, of in classes.items()}
+
+
+def test_the_elements_of_an_envelope_are_described_in_their_order() -> None:
+    elements = ", ".join(["version", *envelope.Envelope._fields])
+    assert f"    [{elements}]\n" in read(WIRE)
+
+
+def test_every_code_of_messaging_is_described() -> None:
+    described = set(re.findall(r"^\| `([a-z_]+)` \|", section(read(WIRE), "Error codes"), re.MULTILINE))
+    leaves = {one.code for one in errors.IpcError.__subclasses__() if one is not errors.RemoteError}
+    assert described == leaves
+
+
+def test_every_counter_of_messaging_is_described() -> None:
+    described = section(read(WIRE), "Counters")
+    source = "".join(path.read_text() for path in (ROOT / "ipc").glob("*.py"))
+    counted = set(re.findall(r'counters\["([a-z.]+)"', source)) | set(
+        re.findall(r'_cancel\(running, "([a-z.]+)"', source)
+    )
+    plain = {one for one in counted if one.partition(".")[0] not in ("dropped", "unreachable")}
+    assert len(plain) >= 14
+    assert [one for one in sorted(plain) if f"`{one}`" not in described] == []
+
+
+def test_the_limits_of_the_protocol_are_what_is_said_of_them() -> None:
+    page = read(WIRE)
+    limits = section(page, "Limits")
+    megabyte = 1024 * 1024
+    assert f"{envelope.BODY_BYTES_MAX // megabyte} MiB (4 MiB of payload" in limits
+    assert credit.ITEM_BYTES_MAX == envelope.BODY_BYTES_MAX
+    for number in (
+        codec.BATCH_ENVELOPES_MAX,
+        envelope.KEY_BYTES_MAX,
+        envelope.NAME_CHARS_MAX,
+        envelope.TRACE_CHARS_MAX,
+        outbox.ENVELOPES_MAX,
+        outbox.CONTROL_ENVELOPES_MAX,
+        calls.OUTSTANDING_MAX,
+        incoming.STREAMS_MAX,
+        serving.RUNNING_MAX,
+        codec.ERROR_MESSAGE_CHARS_MAX,
+    ):
+        assert f"{number:,}" in limits, number
+    streams = section(page, "Streams")
+    assert f"at most {credit.WINDOW_ITEMS} items" in streams
+    assert f"fewer than {credit.WINDOW_BYTES // 1024} KiB" in streams
+    assert f"{incoming.ACK_SECONDS:g} s since the last ack" in streams
+    assert f"{serving.SILENCE_SECONDS:g} s without credit or ack" in streams
+    assert f"it waits {incoming.OPEN_SECONDS:g} s for one" in streams

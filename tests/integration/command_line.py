@@ -71,6 +71,15 @@ TASKS: dict[str, str] = {
                 print(f"row {number}")
 
         @task
+        def talk(ctx: Context, until: str) -> None:
+            '''Say something, and something else when a file is there.'''
+            ctx.log.info("waiting", number=1)
+            while not os.path.exists(until):
+                time.sleep(0.01)
+            for number in range(2, 5):
+                ctx.log.warning("going on", number=number)
+
+        @task
         def shout() -> str:
             '''Print what would drive a terminal.'''
             print("\\x1b[2Jcleared\\x07")

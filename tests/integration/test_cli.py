@@ -1,11 +1,17 @@
 """Every command of the command line against a real supervisor, as scripts run it: in a pipe."""
 
+import asyncio
 import json
+import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from ipc.credit import WINDOW_ITEMS
+from ratchet.cli.connection import connect
+from ratchet.messages import GET_HEALTH, Empty, Health
 from tests.harness import eventually, started_project
 from tests.integration.command_line import SECONDS_MAX, TASKS, CommandLine
 
@@ -170,6 +176,55 @@ def test_a_log_is_filtered_searched_and_read_from_its_end(cli: CommandLine) -> N
     assert [record["message"] for record in found["records"]] == ["row 77", *(f"row 77{n}" for n in range(10))]
     assert found["counts"]["info"] == 1200
     assert cli.run("logs", "last", "--level", "warn").out == ""
+
+
+def test_a_log_is_followed_live_until_the_execution_is_over(cli: CommandLine, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    submitted = cli.run("run", "talk", "-i", json.dumps({"until": str(gate)}), "--no-wait")
+    with cli.start("logs", "-f", submitted.out.strip(), "--json") as following:
+        assert following.stdout is not None
+        first = json.loads(following.stdout.readline())
+        assert (first["message"], first["context"]) == ("waiting", {"number": 1})
+        gate.touch()
+        out = following.stdout.read()
+    assert [json.loads(line)["context"]["number"] for line in out.splitlines()] == [2, 3, 4]
+    assert following.returncode == 0
+    again = cli.run("logs", "--follow", "last", "--tail", "3", "--level", "warn")  # one that is over ends at once
+    assert [line.split("number=")[1] for line in again.out.splitlines()] == ["2", "3", "4"]
+    assert cli.run("logs", "-f", "last", "--search", "nothing like it").out == ""
+
+
+def test_a_stopped_reader_of_a_log_slows_nobody_and_costs_bounded_memory(cli: CommandLine) -> None:
+    lines = 12_000
+    cli.run("run", "chatter", "-i", json.dumps({"lines": lines}))
+    before = asyncio.run(health(cli))
+    with cli.start("logs", "-f", "last") as stopped:
+        assert stopped.stdout is not None
+        first = stopped.stdout.readline()
+        stopped.send_signal(signal.SIGSTOP)
+        try:
+            quick = cli.run("logs", "-f", "last").out.splitlines()
+            assert [int(line.rsplit(" ", 1)[1]) for line in quick] == list(range(lines))
+            assert cli.run("run", "add", "-i", '{"a": 1}').json == 2
+            now = asyncio.run(health(cli))
+            [queued] = [
+                peer.queued_envelopes
+                for peer in now["task-runner"].peers
+                if peer.name.startswith(f"cli:{stopped.pid}-")
+            ]
+            assert queued <= WINDOW_ITEMS
+            for actor in now:
+                assert now[actor].memory_bytes - before[actor].memory_bytes < 16 * 1024 * 1024, actor
+        finally:
+            stopped.send_signal(signal.SIGCONT)
+        rest = stopped.stdout.read()  # not `communicate`, which forgets what `readline` has read ahead
+    assert stopped.returncode == 0
+    assert [int(line.rsplit(" ", 1)[1]) for line in (first + rest).splitlines()] == list(range(lines))
+
+
+async def health(cli: CommandLine) -> dict[str, Health]:
+    async with connect(cli.project.project) as client:
+        return {name: await client.call(GET_HEALTH, Empty(), target=name) for name in ("task-runner", "log-store")}
 
 
 def test_an_empty_log_says_so_beside_the_output(cli: CommandLine) -> None:
