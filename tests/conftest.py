@@ -2,8 +2,15 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from tests.harness import RunningProject, started_project
+
+# A change must not fail for what another one did: the suite tries the same examples each time. New ones are looked for
+# with `make test ARGS="tests/properties --hypothesis-profile=explore"`.
+settings.register_profile("suite", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
