@@ -12,7 +12,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import executions, http_calls, memory, stdio_start
+from benchmarks import executions, http_calls, memory, stdio_start, streams
 from benchmarks.figure import Figure
 from benchmarks.processes import ROOT
 from ipc.errors import IpcError
@@ -20,7 +20,7 @@ from ipc.errors import IpcError
 PARTS: dict[str, Callable[[], list[Figure]]] = {
     "mcp": http_calls.measure,
     "stdio": stdio_start.measure,
-    "ipc": executions.measure,
+    "ipc": lambda: [*executions.measure(), *streams.measure()],
     "memory": memory.measure,
 }
 
