@@ -11,7 +11,7 @@ from actors.mcp_front.answers import STRUCTURED_BYTES_MAX, Answer, clip, compact
 from actors.mcp_front.failures import error_of, error_text, next_after_failure
 from actors.mcp_front.moments import iso
 from actors.mcp_front.wording import Wording
-from ratchet.models import Attempt, Execution, JsonObject, Progress, Source, Status
+from ratchet.models import Attempt, Execution, JsonObject, Lineage, Progress, Source, Status
 
 OUTPUT_TEXT_CHARACTERS_MAX = 5_500
 _INPUT_TEXT_CHARACTERS_MAX = 600
@@ -27,7 +27,12 @@ def ran(execution: Execution, wording: Wording) -> Answer:
 
 
 def status(
-    execution: Execution, wording: Wording, *, output_offset: int = 0, reruns: Sequence[Execution] = ()
+    execution: Execution,
+    wording: Wording,
+    *,
+    output_offset: int = 0,
+    reruns: Sequence[Execution] = (),
+    called: Sequence[Execution] = (),
 ) -> Answer:
     """The answer of `get_execution_status`.
 
@@ -36,6 +41,7 @@ def status(
         wording: The front's.
         output_offset: Where in the JSON text of the output the text shown begins.
         reruns: Executions whose metadata names this one as their original, newest first.
+        called: Executions that its task called, newest first.
     """
     structured, parts = _outcome(execution, wording, output_offset=output_offset)
     structured |= {
@@ -55,6 +61,12 @@ def status(
         structured["metadata"] = execution.metadata
     if reruns:
         structured["reruns"] = [{"execution_id": one.execution_id, "status": one.status.value} for one in reruns]
+    if execution.lineage is not None:
+        structured["called_by"] = _caller(execution.lineage)
+    if called:
+        structured["called"] = [
+            {"execution_id": one.execution_id, "task_id": one.task_id, "status": one.status.value} for one in called
+        ]
     given = compact(execution.input)
     if wire_bytes(given) <= _INPUT_BYTES_MAX:
         structured["input"] = execution.input
@@ -69,6 +81,8 @@ def status(
         f"Cancel requested: {execution.cancel_requested}" if execution.cancel_requested is not None else None,
         f"Metadata: {clip(compact(execution.metadata), _INPUT_TEXT_CHARACTERS_MAX)}" if execution.metadata else None,
         f"Run again as {', '.join(f'{one.execution_id} ({one.status})' for one in reruns)}" if reruns else None,
+        _caller_text(execution.lineage),
+        f"Called {', '.join(f'{one.task_id} {one.execution_id} ({one.status})' for one in called)}" if called else None,
         f"Attempts: {len(execution.attempts)}" if len(execution.attempts) > 1 else None,
         _next(structured),
     ]
@@ -204,6 +218,17 @@ def _progress_text(progress: Progress | None) -> str | None:
         return None
     share = f"{progress.percent:g} %" if progress.percent is not None else f"{progress.current:g}"
     return f"Progress: {share}" + (f", {clip(progress.message, _MESSAGE_CHARACTERS_MAX)}" if progress.message else "")
+
+
+def _caller(lineage: Lineage) -> JsonObject:
+    return {"execution_id": lineage.parent_id, "root_id": lineage.root_id, "depth": lineage.depth}
+
+
+def _caller_text(lineage: Lineage | None) -> str | None:
+    if lineage is None:
+        return None
+    above = f", {lineage.depth} below {lineage.root_id}" if lineage.depth > 1 else ""
+    return f"Called by execution {lineage.parent_id}{above}"
 
 
 def _source(source: Source) -> JsonObject:

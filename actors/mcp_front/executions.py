@@ -50,6 +50,7 @@ _CANCEL_WAIT_SECONDS = 15.0
 _CANCEL_RETRIES_SECONDS = (0.05, 0.2, 0.5, 1.0)
 _SHRINK_MAX = 3
 _RERUNS_MAX = 5
+_CALLED_MAX = 20
 
 RequestT = TypeVar("RequestT", bound=Model)
 
@@ -106,6 +107,7 @@ async def get_execution_status(call: ToolCall) -> Answer:
         call.wording,
         output_offset=call.arguments["output_offset"],
         reruns=await _reruns(call, execution),
+        called=await _called(call, execution),
     )
 
 
@@ -168,6 +170,14 @@ async def _reruns(call: ToolCall, execution: Execution) -> list[Execution]:
     if not execution.status.terminal or execution.status is Status.COMPLETED:
         return []
     request = ListExecutions(client=call.caller.client, rerun_of=execution.execution_id, limit=_RERUNS_MAX)
+    return (await rpc.call(call.front.link, LIST_EXECUTIONS, request, timeout_seconds=_ANSWER_SECONDS)).executions
+
+
+async def _called(call: ToolCall, execution: Execution) -> list[Execution]:
+    """The newest executions that its task called: its owner's, like it."""
+    if not execution.attempts:
+        return []
+    request = ListExecutions(client=call.caller.client, parent_id=execution.execution_id, limit=_CALLED_MAX)
     return (await rpc.call(call.front.link, LIST_EXECUTIONS, request, timeout_seconds=_ANSWER_SECONDS)).executions
 
 

@@ -1,26 +1,32 @@
 """The tools that show what an execution did: get_execution_logs, get_execution_trace."""
 
+import asyncio
+
 from actors.mcp_front import log_answers, trace_answers
 from actors.mcp_front.answers import Answer
 from actors.mcp_front.call import ToolCall
 from actors.mcp_front.log_answers import Fetched
 from ipc.link import Link
-from ratchet import rpc
+from ratchet import family_trace, rpc
 from ratchet.logsummary import PRECEDING
 from ratchet.messages import (
     GET_EXECUTION,
+    LIST_EXECUTIONS,
     READ_LOGS,
     READ_SPANS,
     GetExecution,
+    ListExecutions,
     LogPage,
     ReadLogs,
     ReadSpans,
+    SpanPage,
     StoredLogRecord,
 )
 from ratchet.models import Execution, Status
 
 _SECONDS = 10.0
 _LAST_RECORDS = 3
+_FAMILY_MAX = 200
 
 
 async def get_execution_logs(call: ToolCall) -> Answer:
@@ -59,11 +65,29 @@ async def get_execution_trace(call: ToolCall) -> Answer:
     """An execution's spans, where its time went, and what failed."""
     given, link = call.arguments, call.front.link
     execution = await _execution(call)
-    spans = await rpc.call(link, READ_SPANS, ReadSpans(execution_id=execution.execution_id), timeout_seconds=_SECONDS)
+    spans = await _with_called(call, execution, await _spans(link, execution))
     view = trace_answers.View(
         include_http_calls=given["include_http_calls"], span_id=given.get("span_id"), max_spans=given["max_spans"]
     )
     return trace_answers.trace(execution, spans, view, call.wording)
+
+
+async def _with_called(call: ToolCall, execution: Execution, own: SpanPage) -> SpanPage:
+    """The spans of an execution with those of all that it called below them: the caller's own, whatever spans say."""
+    if not family_trace.calls_others(own):
+        return own
+    request = ListExecutions(
+        client=call.caller.client, root_id=family_trace.root_of(execution), sort="oldest", limit=_FAMILY_MAX
+    )
+    family = await rpc.call(call.front.link, LIST_EXECUTIONS, request, timeout_seconds=_SECONDS)
+    below = family_trace.below(execution, family.executions)[: family_trace.EXECUTIONS_MAX]
+    pages = await asyncio.gather(*(_spans(call.front.link, one, limit=family_trace.SPANS_EACH_MAX) for one in below))
+    return family_trace.joined(own, list(zip(below, pages, strict=True)))
+
+
+async def _spans(link: Link, execution: Execution, *, limit: int = family_trace.SPANS_MAX) -> SpanPage:
+    request = ReadSpans(execution_id=execution.execution_id, limit=limit)
+    return await rpc.call(link, READ_SPANS, request, timeout_seconds=_SECONDS)
 
 
 def is_complete(execution: Execution) -> bool:

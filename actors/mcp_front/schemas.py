@@ -134,6 +134,13 @@ STATUS: dict[str, JsonObject] = {
     "reruns": listed(
         {"type": "object"}, "Executions that name this one as original_execution: execution_id, status; newest first."
     ),
+    "called_by": {
+        "type": "object",
+        "description": "The execution whose task called it, with root_id, the one that a client asked for, and depth.",
+    },
+    "called": listed(
+        {"type": "object"}, "Executions that its task called: execution_id, task_id, status; newest first."
+    ),
     "waiting_for": text("Why it does not run yet."),
     "cancel_requested": text("The reason given with the cancel request."),
     "idempotency_key": {"type": "string"},

@@ -39,7 +39,7 @@ def next_call(
             "Wait a little, then run it again." if kind.name in ("rate_limited", "upstream_5xx") else "Runs it again."
         )
         return _execute(execution, failure, execution.input, f"{wait} {retry.reason}", tool_name)
-    return _look(execution, kind, tool_name)
+    return _look_below(failure, tool_name) or _look(execution, kind, tool_name)
 
 
 def _execute(execution: Execution, failure: Failure, given: JsonObject, why: str, tool_name: ToolName) -> NextCall:
@@ -54,6 +54,22 @@ def _execute(execution: Execution, failure: Failure, given: JsonObject, why: str
         )
     arguments: JsonObject = {"task_id": execution.task_id, "input": given, "metadata": metadata}
     return NextCall(tool=tool_name("execute_task"), arguments=arguments, why=why)
+
+
+def _look_below(failure: Failure, tool_name: ToolName) -> NextCall | None:
+    """Where an execution that it called had failed: that one, or the deepest of them; what it says is the cause."""
+    match failure.details.get("called"):
+        case {"root": {"execution_id": str(execution_id), "status": "failed"}}:
+            pass
+        case {"execution_id": str(execution_id), "status": "failed"}:
+            pass
+        case _:
+            return None
+    return NextCall(
+        tool=tool_name("analyze_execution_error"),
+        arguments={"execution_id": execution_id},
+        why="Analyses the execution that it called, in which the cause is.",
+    )
 
 
 def _look(execution: Execution, kind: ErrorClass, tool_name: ToolName) -> NextCall:

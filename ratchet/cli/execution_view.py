@@ -67,8 +67,10 @@ def progress_text(current: float, total: float | None, message: str | None) -> s
     return f"{share} {one_line(message)}" if message else share
 
 
-def execution_details(execution: Execution, *, now_ns: int, reruns: Sequence[Execution] = ()) -> list[Block]:
-    """One execution: its status, then the cause, then everything else, and as what it was run again."""
+def execution_details(
+    execution: Execution, *, now_ns: int, reruns: Sequence[Execution] = (), called: Sequence[Execution] = ()
+) -> list[Block]:
+    """One execution: its status, then the cause, then everything else, what it called, and as what it ran again."""
     blocks: list[Block] = [_headline(execution, now_ns)]
     if execution.failure is not None:
         blocks += [line(), *failure_blocks(execution.failure)]
@@ -76,12 +78,18 @@ def execution_details(execution: Execution, *, now_ns: int, reruns: Sequence[Exe
     if reruns:
         again = ", ".join(f"{one.execution_id} ({one.status})" for one in reruns)
         blocks.append(line(Piece(f"{'run again':<12}", "dim"), again))
+    blocks += [_called(one) for one in called]
     if execution.attempts:
         blocks += [line(), heading("attempts"), *(_attempt(one, execution, now_ns) for one in execution.attempts)]
     blocks += [line(), heading("input"), Json(execution.input)]
     if execution.status is Status.COMPLETED:
         blocks += [line(), heading("output"), Json(execution.output)]
     return [*blocks, line(), next_steps(execution)]
+
+
+def _called(execution: Execution) -> Line:
+    status = Piece(execution.status, STATUS_STYLES[execution.status])
+    return line(Piece(f"{'called':<12}", "dim"), f"{execution.task_id}  {execution.execution_id}  ", status)
 
 
 def next_steps(execution: Execution) -> Line:
@@ -114,6 +122,7 @@ def _facts(execution: Execution, now_ns: int) -> list[Block]:
     facts = [
         ("version", execution.version[:_VERSION_CHARACTERS]),
         ("source", _source(execution)),
+        ("called by", _caller(execution)),
         ("created", moment(execution.created_ns, now_ns=now_ns)),
         ("started", moment(execution.started_ns, now_ns=now_ns) if execution.started_ns else ""),
         ("ended", moment(execution.ended_ns, now_ns=now_ns) if execution.ended_ns else ""),
@@ -131,6 +140,13 @@ def _source(execution: Execution) -> str:
     source = execution.source
     name = (source.client_info or {}).get("name")
     return f"{source.kind} ({source.client}{', ' + str(name) if name else ''})"
+
+
+def _caller(execution: Execution) -> str:
+    lineage = execution.lineage
+    if lineage is None:
+        return ""
+    return lineage.parent_id + (f", {lineage.depth} below {lineage.root_id}" if lineage.depth > 1 else "")
 
 
 def _progress(execution: Execution) -> str:

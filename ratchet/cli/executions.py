@@ -17,6 +17,7 @@ from ratchet.models import Execution, Status
 
 _PAGE = 500
 _RERUNS_MAX = 5
+_CALLED_MAX = 50
 _CANCEL_SECONDS = 10.0
 
 
@@ -51,11 +52,11 @@ def show(
 ) -> None:
     """Show one execution, the cause of a failure first."""
     here = scope(ctx, config, data_dir, as_json=as_json)
-    found, reruns = asyncio.run(_find(here, execution))
+    found, reruns, called = asyncio.run(_find(here, execution))
     if here.as_json:
         here.terminal.show_json(found.model_dump(mode="json"))
     else:
-        here.terminal.show(execution_details(found, now_ns=time.time_ns(), reruns=reruns))
+        here.terminal.show(execution_details(found, now_ns=time.time_ns(), reruns=reruns, called=called))
 
 
 def cancel(
@@ -98,11 +99,12 @@ async def _list(here: Scope, wanted: ListExecutions) -> list[Execution]:
     return found
 
 
-async def _find(here: Scope, given: str) -> tuple[Execution, list[Execution]]:
+async def _find(here: Scope, given: str) -> tuple[Execution, list[Execution], list[Execution]]:
     async with connect(here.project) as client:
         found = await find_execution(client, given)
         reruns = await client.call(LIST_EXECUTIONS, ListExecutions(rerun_of=found.execution_id, limit=_RERUNS_MAX))
-        return found, reruns.executions
+        wanted = ListExecutions(parent_id=found.execution_id, sort="oldest", limit=_CALLED_MAX)
+        return found, reruns.executions, (await client.call(LIST_EXECUTIONS, wanted)).executions
 
 
 async def _cancel(here: Scope, given: str, reason: str) -> tuple[Execution, Execution]:

@@ -5,13 +5,16 @@ import dataclasses
 
 import typer
 
+from ratchet import family_trace
 from ratchet.cli.connection import connect
 from ratchet.cli.identifiers import find_execution
 from ratchet.cli.options import ConfigOption, DataDirOption, ExecutionArgument, JsonOption, Scope, scope
 from ratchet.cli.trace_view import trace_blocks
-from ratchet.messages import READ_SPANS, ReadSpans, SpanPage
+from ratchet.messages import LIST_EXECUTIONS, READ_SPANS, ListExecutions, ReadSpans, SpanPage
 from ratchet.models import Execution, JsonObject
 from ratchet.trace import bottlenecks, build, critical_path
+
+_FAMILY_MAX = 200
 
 
 def trace(
@@ -21,7 +24,7 @@ def trace(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the spans of an execution as a waterfall.
+    """Show the spans of an execution, and of those that it called, as a waterfall.
 
     ◆ marks the critical path: what its end waited for.
     """
@@ -36,7 +39,16 @@ def trace(
 async def _read(here: Scope, given: str) -> tuple[Execution, SpanPage]:
     async with connect(here.project) as client:
         found = await find_execution(client, given)
-        return found, await client.call(READ_SPANS, ReadSpans(execution_id=found.execution_id))
+        own = await client.call(READ_SPANS, ReadSpans(execution_id=found.execution_id))
+        if not family_trace.calls_others(own):
+            return found, own
+        wanted = ListExecutions(root_id=family_trace.root_of(found), sort="oldest", limit=_FAMILY_MAX)
+        family = await client.call(LIST_EXECUTIONS, wanted)
+        others: list[tuple[Execution, SpanPage]] = []
+        for one in family_trace.below(found, family.executions)[: family_trace.EXECUTIONS_MAX]:
+            request = ReadSpans(execution_id=one.execution_id, limit=family_trace.SPANS_EACH_MAX)
+            others.append((one, await client.call(READ_SPANS, request)))
+        return found, family_trace.joined(own, others)
 
 
 def _document(execution: Execution, page: SpanPage) -> JsonObject:

@@ -3,11 +3,15 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mcp.types import CallToolResult
 
 from ratchet import messages
 from ratchet.cli.connection import Client, connect
@@ -81,8 +85,10 @@ async def client(project: RunningProject) -> AsyncGenerator[Client]:
         yield connected
 
 
-async def submit(client: Client, task_id: str, *, wait_seconds: float = 0.0, **given: object) -> Execution:
-    source = Source(kind="mcp", client="alice")
+async def submit(
+    client: Client, task_id: str, *, wait_seconds: float = 0.0, owner: str = "alice", **given: object
+) -> Execution:
+    source = Source(kind="mcp", client=owner)
     body = Submit(
         execution_id=new_execution_id(), task_id=task_id, input=given, source=source, wait_seconds=wait_seconds
     )
@@ -145,6 +151,47 @@ async def test_failures_name_the_execution_and_the_deepest_cause(client: Client,
     hurried = await submit(client, "hurry", file=str(tmp_path / "never"), wait_seconds=SECONDS_MAX - 1)
     [held] = await family(client, hurried)
     assert hurried.output == f"timeout of {held.execution_id}"
+
+
+async def test_agents_and_people_see_who_called_whom_and_one_trace_of_all(client: Client, project: RunningProject):
+    top = await submit(client, "fall", owner="local", wait_seconds=SECONDS_MAX - 1)
+    child, bottom = await family(client, top)
+    async with project.client() as agent:
+
+        async def call(tool: str, execution: Execution) -> CallToolResult:
+            return await agent.call_tool(tool, {"execution_id": execution.execution_id})
+
+        status: dict[str, Any] = (await call("get_execution_status", child)).structured_content or {}
+        assert status["called_by"] == {"execution_id": top.execution_id, "root_id": top.execution_id, "depth": 1}
+        assert status["called"] == [{"execution_id": bottom.execution_id, "task_id": "fall", "status": "failed"}]
+        trace: dict[str, Any] = (await call("get_execution_trace", top)).structured_content or {}
+        names: list[str] = []
+        level: list[dict[str, Any]] = trace["trace"]["spans"]
+        while level:
+            [span] = level
+            names.append(span["name"])
+            level = span.get("children", [])
+        assert names == ["fall", "run fall", "fall", "run fall", "fall"]
+        analysis = await call("ratchet_analyze_execution_error", top)
+        told: dict[str, Any] = analysis.structured_content or {}
+        assert told["next_call"]["arguments"] == {"execution_id": bottom.execution_id}
+    for command, wanted in (
+        ("show", f"called by   {child.execution_id}, 2 below {top.execution_id}"),
+        ("trace", "fall"),
+    ):
+        assert wanted in await asyncio.to_thread(_ratchet, project, command, bottom.execution_id)
+    assert f"fall  {bottom.execution_id}  failed" in await asyncio.to_thread(
+        _ratchet, project, "show", child.execution_id
+    )
+    assert "5 spans" in await asyncio.to_thread(_ratchet, project, "trace", top.execution_id)
+
+
+def _ratchet(project: RunningProject, *arguments: str) -> str:
+    command = [sys.executable, "-P", "-m", "ratchet", *arguments, f"--config={project.config_path}"]
+    done = subprocess.run(
+        command, env=project.environ, cwd=project.folder, capture_output=True, text=True, timeout=30, check=False
+    )
+    return done.stdout
 
 
 async def test_a_full_queue_refuses_clients_and_not_what_a_running_task_calls(client: Client, tmp_path: Path):
