@@ -32,6 +32,7 @@ _ASK_SECONDS = 60.0  # one question after an execution's end
 _SLACK_SECONDS = 30.0
 _PAUSE_SECONDS = 1.0
 _ENDS = 2
+_FAREWELL_SECONDS = 3.0  # for what was asked before the end
 
 
 async def main(host: ActorHost) -> None:
@@ -70,6 +71,7 @@ async def main(host: ActorHost) -> None:
         host.ready(records=await store.total())
         await host.drain.wait()
         store.end_waits()
+        await host.link.drain(_FAREWELL_SECONDS)
 
 
 async def _until_over(host: ActorHost, execution_id: str, over: asyncio.Event) -> None:

@@ -8,6 +8,8 @@ from ratchet.messages import APPEND_SPANS, GET_HEALTH, READ_SPANS, AppendSpans, 
 from ratchet.stores.database import Database
 from ratchet.stores.spans import TraceStore
 
+_FAREWELL_SECONDS = 3.0  # for what was asked before the end
+
 
 async def main(host: ActorHost) -> None:
     """Serve the spans until drained; what was answered by then is durable.
@@ -33,6 +35,7 @@ async def main(host: ActorHost) -> None:
         host.connect(rpc.methods({APPEND_SPANS: append, READ_SPANS: read, GET_HEALTH: health}))
         host.ready(spans=await store.total())
         await host.drain.wait()
+        await host.link.drain(_FAREWELL_SECONDS)
 
 
 def start(setup: ActorSetup) -> None:

@@ -27,7 +27,7 @@ _ELEMENTS_MAX = 32
 
 
 class Kind(IntEnum):
-    """What an envelope is for. Values are frozen; new kinds are appended. `DRAIN` is reserved for drained sessions."""
+    """What an envelope is for. Values are frozen; new kinds are appended."""
 
     HELLO = 1
     WELCOME = 2

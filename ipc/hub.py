@@ -98,6 +98,7 @@ class Hub:
             Kind.ACK: self._on_ack,
             Kind.PING: self._on_ping,
             Kind.PONG: _on_pong,
+            Kind.DRAIN: _on_drain,
             Kind.BYE: self._on_bye,
         }
 
@@ -199,6 +200,8 @@ class Hub:
             target = self._targets.get(envelope.target)
             if target is None:
                 raise UnreachableError(self._nobody(envelope.target))
+            if target.draining:
+                raise UnreachableError(f"{envelope.target} is about to end and takes no more calls")
             target.deliver(envelope)
         except IpcError as error:
             self.counters[error.code] += 1
@@ -370,6 +373,10 @@ class Hub:
         for peer in tuple(self._peers.values()):
             self._probe(peer)
         return self._clock() + self._searches.pop(0) if self._searches else None
+
+
+def _on_drain(peer: Peer, _envelope: Envelope) -> None:
+    peer.draining = True
 
 
 def _on_pong(_peer: Peer, _envelope: Envelope) -> None:

@@ -24,7 +24,7 @@ from ipc.envelope import (
     check_address,
 )
 from ipc.errors import BusyError, IpcError, MalformedError, TooLargeError, UnknownPeerError
-from ipc.handshake import Hello, check_name, decode_welcome, encode_hello, identity
+from ipc.handshake import Hello, Welcome, check_name, decode_welcome, encode_hello, identity
 from ipc.incoming import Stream, Streams
 from ipc.liveness import PING_SECONDS, Liveness, liveness
 from ipc.serving import Handler, Method, Request, Serving, StreamHandler
@@ -93,6 +93,7 @@ class Link:
         self._alarm = Alarm(self._keep)
         self._ended: asyncio.Future[None] | None = None
         self._connected = False
+        self._draining = False
         self._session = 0
         self._resets = 0
         self._hello_seconds = HELLO_SECONDS_MIN
@@ -159,6 +160,18 @@ class Link:
         await self._serving.close()
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
+
+    async def drain(self, seconds: float) -> bool:
+        """Take no more calls, and wait until those at work are answered. Returns whether they were within `seconds`.
+
+        The link's own calls go on. Others' are `unreachable` from now on: idempotent ones wait for a successor.
+        """
+        self._draining = True
+        self._say_drain()
+        until = self._clock() + seconds
+        while (at_work := self._serving.handlers) and (left := until - self._clock()) > 0:
+            await asyncio.wait(at_work, timeout=left)
+        return not at_work
 
     async def wait_welcomed(self, timeout_seconds: float) -> None:
         """Wait for a session.
@@ -319,28 +332,24 @@ class Link:
         return None
 
     def _on_welcomed(self, envelope: Envelope) -> None:
-        try:
-            welcome = decode_welcome(envelope.body)
-        except MalformedError as error:
-            self._malformed(error)
-            return
-        if welcome.session != self._session or self.welcomed.is_set():
+        welcome = self._decoded(envelope)
+        if welcome is None or welcome.session != self._session or self.welcomed.is_set():
             return
         self.hub_incarnation = welcome.incarnation
         self.welcomed.set()
         self._again_in(PING_SECONDS)
+        self._say_drain()
         self._calls.online()
         self._streams.online()
         if self._on_welcome is not None:
             self._on_welcome(welcome.incarnation)
 
+    def _say_drain(self) -> None:
+        self._send_quietly(Envelope(Kind.DRAIN, b"", self.name, ""), when=self._draining and self.welcomed.is_set())
+
     def _on_pong(self, envelope: Envelope) -> None:
-        try:
-            pong = decode_welcome(envelope.body)
-        except MalformedError as error:
-            self._malformed(error)
-            return
-        if self.welcomed.is_set() and pong.incarnation != self.hub_incarnation:
+        pong = self._decoded(envelope)
+        if pong is not None and self.welcomed.is_set() and pong.incarnation != self.hub_incarnation:
             self._begin_session()
 
     def _on_ping(self, _envelope: Envelope) -> None:
@@ -373,9 +382,13 @@ class Link:
         if self._ended is not None and not self._ended.done():
             self._ended.set_exception(error)
 
-    def _malformed(self, error: MalformedError) -> None:
-        self.counters["malformed"] += 1
-        log.warning("the hub sent what cannot be read", name=self.name, error=error.message)
+    def _decoded(self, envelope: Envelope) -> Welcome | None:
+        try:
+            return decode_welcome(envelope.body)
+        except MalformedError as error:
+            self.counters["malformed"] += 1
+            log.warning("the hub sent what cannot be read", name=self.name, error=error.message)
+            return None
 
     def _send_quietly(self, envelope: Envelope, *, when: bool = True) -> None:
         """For what nobody waits for: a full queue drops and counts it."""

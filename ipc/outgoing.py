@@ -89,6 +89,17 @@ class Outgoing:
         self.credit.spend(len(item))
 
 
+async def once(produced: Awaitable[bytes] | AsyncIterator[bytes], method: str) -> bytes:
+    """The answer of a handler that has one.
+
+    Raises:
+        UnknownMethodError: The handler produces items.
+    """
+    if isinstance(produced, Awaitable):
+        return await produced
+    raise UnknownMethodError(f"{method} answers with a stream: open one instead of calling it")
+
+
 def dispose(produced: object) -> None:
     """Let go of what a handler made and nobody will await."""
     close = getattr(produced, "close", None)

@@ -18,12 +18,14 @@ class Peer:
         connected_at: When it said hello (the hub's clock).
         last_seen: When anything came from it (the hub's clock).
         liveness: Judged twice a second.
+        draining: It takes no more calls.
     """
 
     __slots__ = (
         "_queued",
         "connected_at",
         "deliver",
+        "draining",
         "incarnation",
         "last_seen",
         "liveness",
@@ -50,6 +52,7 @@ class Peer:
         self.connected_at = now
         self.last_seen = now
         self.liveness = Liveness.ALIVE
+        self.draining = False
         self.deliver = deliver
         self._queued = queued
 

@@ -27,7 +27,7 @@ from ipc.errors import (
     TooLargeError,
     UnknownMethodError,
 )
-from ipc.outgoing import Outgoing
+from ipc.outgoing import Outgoing, once
 
 ACCEPT_SECONDS = 0.05
 ANSWER_SECONDS = 60.0
@@ -198,11 +198,16 @@ class Serving:
         """There is no session now, and with the old one every stream is over."""
         self._abandon(lambda _running: True)
 
+    @property
+    def handlers(self) -> "list[asyncio.Task[None]]":
+        """Those at work for calls and streams."""
+        return [running.task for running in self._running.values() if running.task]
+
     async def close(self) -> None:
         """Cancel every handler and wait for its end."""
         self._closing = True
         self._alarm.cancel()
-        tasks = [*self._unheard, *(running.task for running in self._running.values() if running.task)]
+        tasks = [*self._unheard, *self.handlers]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -228,7 +233,7 @@ class Serving:
         outgoing = running.outgoing
         try:
             produced = handler(request)
-            body = b"" if outgoing else await _once(produced, request)
+            body = b"" if outgoing else await once(produced, request.method)
             if outgoing:
                 await outgoing.run(produced)
         except asyncio.CancelledError:
@@ -251,7 +256,7 @@ class Serving:
 
     async def _observe(self, handler: Method, request: Request) -> None:
         try:
-            await _once(handler(request), request)
+            await once(handler(request), request.method)
         except Exception:  # the boundary of foreign code, and nobody to tell
             log.exception("the handler of an event raised", method=request.method, source=request.source)
 
@@ -387,13 +392,6 @@ class Serving:
             return outgoing.doubted_at + DOUBT_SECONDS
         self._fail_stream(running, LostError(f"nothing was heard of the reader for {SILENCE_SECONDS:g} s"))
         return float("inf")
-
-
-async def _once(produced: Awaitable[bytes] | AsyncIterator[bytes], request: Request) -> bytes:
-    """The answer of a handler that has one."""
-    if isinstance(produced, Awaitable):
-        return await produced
-    raise UnknownMethodError(f"{request.method} answers with a stream: open one instead of calling it")
 
 
 def _ignore(_body: bytes) -> None:

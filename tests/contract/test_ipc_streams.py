@@ -1,10 +1,7 @@
 """What streams promise, over both transports."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -22,21 +19,7 @@ from ipc.errors import (
 )
 from ipc.handshake import identity
 from ipc.link import Link, Request, Stream
-from tests.contract.ipc_world import BOUND_SECONDS, MemoryWorld, World, ZmqWorld, eventually, hello_frame
-
-
-@pytest.fixture(params=["memory", "zeromq"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    if request.param == "memory":
-        made: World = MemoryWorld()
-        yield made
-        await made.close()
-        return
-    folder = Path(tempfile.mkdtemp(prefix="rt-"))  # the path of a Unix socket must be short
-    made = ZmqWorld(folder)
-    yield made
-    await made.close()
-    shutil.rmtree(folder)
+from tests.contract.ipc_world import BOUND_SECONDS, World, eventually, hello_frame
 
 
 class Source:
