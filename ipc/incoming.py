@@ -206,7 +206,8 @@ class Streams:
 
     def give(self, stream: Stream, kind: Kind) -> None:
         """Return credit; an ACK also asks for the end, if there was one."""
-        self._say(kind, stream, stream.credit.give_back())
+        arrived = stream.credit.received.to_bytes(8, "big") if kind is Kind.ACK else b""
+        self._say(kind, stream, stream.credit.give_back(), arrived)
 
     def item(self, envelope: Envelope) -> None:
         """An item arrived."""
@@ -287,9 +288,9 @@ class Streams:
         stream.ack_at = now + ACK_SECONDS
         self._alarm.by(stream.ack_at)
 
-    def _say(self, kind: Kind, stream: Stream, credit: int = 0) -> None:
+    def _say(self, kind: Kind, stream: Stream, credit: int = 0, body: bytes = b"") -> None:
         try:
-            self._send(Envelope(kind, stream.key, self._name, stream.target, credit=credit))
+            self._send(Envelope(kind, stream.key, self._name, stream.target, credit=credit, body=body))
         except BusyError:  # the next ACK says it again; the callee cancels what no ACK comes for
             self._counters[f"dropped.{kind.name.lower()}"] += 1
 

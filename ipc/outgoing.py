@@ -9,8 +9,9 @@ from typing import cast
 
 from ipc.credit import ITEM_BYTES_MAX, SendCredit
 from ipc.envelope import Envelope, Kind
-from ipc.errors import BusyError, TooLargeError, UnknownMethodError
+from ipc.errors import BusyError, LostError, TooLargeError, UnknownMethodError
 
+ARRIVAL_SECONDS = 30.0  # what has not arrived by then is lost
 BUSY_SECONDS = 0.02  # until the link's own queue, which was full, is tried again
 
 
@@ -23,7 +24,7 @@ class Outgoing:
         doubted_at: When it was first noticed that nothing had been heard of it for long.
     """
 
-    __slots__ = ("_call", "_room", "_send", "credit", "doubted_at", "heard_at")
+    __slots__ = ("_arrival_at", "_arrived", "_call", "_room", "_send", "credit", "doubted_at", "heard_at")
 
     def __init__(self, call: Envelope, *, send: Callable[[Envelope], None], now: float) -> None:
         """Make the stream that `call` opens.
@@ -37,19 +38,29 @@ class Outgoing:
         self._send = send
         self._room = asyncio.Event()
         self.credit = SendCredit(call.credit)
+        self._arrived = 0
+        self._arrival_at = now
         self.heard_at = now
         self.doubted_at: float | None = None
 
-    def give(self, taken: int, now: float) -> None:
-        """The reader says how many items it took in all.
+    def give(self, said: Envelope, now: float) -> None:
+        """The reader says how many items it took in all, and with an ACK, how many arrived.
 
         Raises:
             MalformedError: That many were never sent.
+            LostError: What was sent does not arrive, so that no credit for it can come back.
         """
         self.heard_at = now
-        self.credit.give(taken)
+        self.credit.give(said.credit)
         if self.credit.open:
             self._room.set()
+        if said.kind is not Kind.ACK:
+            return
+        arrived = int.from_bytes(said.body, "big")
+        if arrived != self._arrived or arrived >= self.credit.sent:
+            self._arrived, self._arrival_at = arrived, now
+        elif now - self._arrival_at >= ARRIVAL_SECONDS:
+            raise LostError(f"{arrived} of {self.credit.sent} items arrived, and no more in {ARRIVAL_SECONDS:g} s")
 
     async def run(self, produced: Awaitable[bytes] | AsyncIterator[bytes]) -> None:
         """Send every item, then return.

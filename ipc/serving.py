@@ -177,9 +177,9 @@ class Serving:
             self._counters["forged"] += 1
         else:
             try:
-                running.outgoing.give(envelope.credit, self._clock())
-            except MalformedError as error:
-                self._counters["malformed"] += 1
+                running.outgoing.give(envelope, self._clock())
+            except (MalformedError, LostError) as error:
+                self._counters["malformed"] += isinstance(error, MalformedError)
                 self._fail_stream(running, error)
 
     def undelivered(self, envelope: Envelope) -> bool:

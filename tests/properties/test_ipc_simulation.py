@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipc.access import AccessTable
+from ipc.codec import decode_batch
 from ipc.credit import WINDOW_ITEMS
-from ipc.errors import BusyError, ExpiredError, IpcError, UnreachableError
+from ipc.envelope import Kind
+from ipc.errors import BusyError, ExpiredError, IpcError, LostError, UnreachableError
 from ipc.handshake import fits, identity
 from ipc.hub import Hub
 from ipc.link import Link, Request
@@ -99,6 +101,16 @@ class Simulation:
         except IpcError as error:
             read.error = error
         read.ended_at = self.loop.time()
+
+    async def count_forever(self) -> None:
+        read = Read(b"s0", 10**6, float("inf"))
+        self.streams.append(read)
+        try:
+            async with self.links["front"].stream("store", "count", read.body) as items:
+                async for item in items:
+                    read.got.append(int.from_bytes(item, "big"))
+        except IpcError as error:
+            read.error = error
 
     def lose(self, _identity: bytes, _frame: bytes) -> bool:
         return self.lossy and self.chance.random() < 0.1
@@ -242,6 +254,25 @@ def test_every_call_and_stream_has_one_true_end(seed: int) -> None:
         check(made, simulation.runs[made.body])
     for read in simulation.streams:
         check_stream(read, simulation.runs[read.body], simulation.ahead[read.body])
+
+
+def test_items_that_vanish_without_a_trace_end_their_stream() -> None:
+    def vanishes(_identity: bytes, frame: bytes) -> bool:
+        return any(envelope.kind is Kind.ITEM for envelope in decode_batch(frame))
+
+    async def play(loop: VirtualTimeLoop) -> Simulation:
+        simulation = Simulation(loop, random.Random(1))
+        simulation.network.drop = vanishes
+        simulation.start_hub()
+        for name in NAMES:
+            simulation.start_link(name)
+        simulation.callers.append(asyncio.create_task(simulation.count_forever()))
+        await simulation.finish()
+        return simulation
+
+    [read] = run_virtually(play).streams
+    assert isinstance(read.error, LostError)
+    assert read.got == []
 
 
 def test_without_faults_every_call_and_stream_between_peers_succeeds() -> None:
