@@ -22,6 +22,7 @@ from ratchet.models import (
     LogRecord,
     Model,
     Progress,
+    RunEnd,
     Rung,
     Source,
     Span,
@@ -113,16 +114,6 @@ class RunTask(FromTask):
     task_id: str
     input: JsonObject
     timeout_seconds: float | None = None
-
-
-class RunEnd(Model):
-    """How an execution ended that a task called."""
-
-    execution_id: str
-    task_id: str
-    status: Status
-    output: Any = None
-    failure: Failure | None = None
 
 
 # --- the catalogue: served by the task-runner --------------------------------------------------------------------

@@ -280,3 +280,13 @@ class FromTask(Model):
     fence: int = 0
     client: str = "local"
     span_id: str | None = None
+
+
+class RunEnd(Model):
+    """How an execution ended that a task called."""
+
+    execution_id: str
+    task_id: str
+    status: Status
+    output: Any = None
+    failure: Failure | None = None

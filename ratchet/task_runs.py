@@ -7,8 +7,9 @@ from pydantic_core import to_jsonable_python
 
 from ratchet.authoring import TaskDefinition, definition_of
 from ratchet.calling import Body, Calls
-from ratchet.errors import ExecutionFailedError, InvalidInputError
+from ratchet.errors import ExecutionFailedError, InvalidInputError, UnknownTaskError
 from ratchet.execution_ids import new_execution_id
+from ratchet.models import Category, Failure, JsonObject, RunEnd, Status
 from ratchet.schema import interface_of
 
 if TYPE_CHECKING:
@@ -68,3 +69,21 @@ def _failed(reply: Body) -> ExecutionFailedError:
     ended = "was cancelled" if reply["status"] == "cancelled" else "failed"
     message = f"{reply['task_id']} ({reply['execution_id']}) {ended}{told}"
     return ExecutionFailedError(message, details={**own, "root": root} if root else own)
+
+
+def pretended_end(runs: Mapping[str, Callable[[JsonObject], Any]], body: Body) -> RunEnd:
+    """The reply in a test: what a function makes of the input, or what it raises, as the failure.
+
+    Raises:
+        UnknownTaskError: There is no function for this task.
+    """
+    task_id, execution_id = body["task_id"], body["run_id"]
+    run = runs.get(task_id)
+    if run is None:
+        raise UnknownTaskError(f"no function runs for {task_id!r}: give RecordingContext(runs={{{task_id!r}: …}})")
+    try:
+        output = to_jsonable_python(run(body["input"]), by_alias=True)
+    except Exception as error:  # noqa: BLE001 - an author's stand-in fails as any task may
+        failure = Failure(category=Category.EXCEPTION, type=type(error).__name__, message=str(error))
+        return RunEnd(execution_id=execution_id, task_id=task_id, status=Status.FAILED, failure=failure)
+    return RunEnd(execution_id=execution_id, task_id=task_id, status=Status.COMPLETED, output=output)

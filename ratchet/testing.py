@@ -19,6 +19,7 @@ from ratchet.llm.script import Rule
 from ratchet.models import JsonObject, Level, Model
 from ratchet.plain import text
 from ratchet.schema import Interface
+from ratchet.task_runs import METHOD, pretended_end
 
 OUTPUT_BYTES_MAX = 4 * 1024 * 1024  # the default of limits.output_bytes
 
@@ -101,6 +102,7 @@ class RecordingContext(Context):
         task_id: The same.
         llm: What `ctx.llm` answers: the first rule that fits.
         mcp: Functions by server and tool for `ctx.mcp`: from the arguments to text, or any other JSON.
+        runs: Functions by task id for `ctx.run`, from the input to the output; one that raises, fails the execution.
 
     Attributes:
         logs: What was logged, in order.
@@ -116,9 +118,10 @@ class RecordingContext(Context):
         task_id: str = "test",
         llm: Sequence[Rule] = (),
         mcp: Tools | None = None,
+        runs: Mapping[str, Callable[[JsonObject], Any]] | None = None,
     ) -> None:
         memory = _Memory()
-        line = _Answers(answers(llm, mcp or {}))
+        line = _Answers({**answers(llm, mcp or {}), METHOD: lambda body: pretended_end(runs or {}, body)})
         super().__init__(memory, execution_id=execution_id, attempt=attempt, task_id=task_id, line=line)
         self.logs = memory.logs
         self.spans = memory.spans
