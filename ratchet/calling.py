@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ratchet.context import Span
 
 OUTSTANDING_MAX = 256  # calls of one execution at a time
+STREAM_ITEMS = 64  # items of a stream that are on their way to a task that has not taken them
 
 ReplyT = TypeVar("ReplyT")
 Body = dict[str, Any]
@@ -40,6 +41,22 @@ class Line(Protocol):
         """
         ...
 
+    def open_stream(self, method: str, body: Body, *, timeout_seconds: float | None, span_id: str | None) -> "Items":
+        """Begin a stream; arguments and errors as of `start`."""
+        ...
+
+
+class Items(Protocol):
+    """The items of one stream, for one reader."""
+
+    def take(self) -> "Future[Body | None]":
+        """The next item; None after the last one. What the callee raised, the future raises."""
+        ...
+
+    def close(self) -> None:
+        """No more is wanted: the callee hears it, unless it has ended."""
+        ...
+
 
 class NoLine:
     """The line of a context that nobody answers."""
@@ -52,6 +69,11 @@ class NoLine:
         """
         del body, timeout_seconds, span_id
         raise CallError(f"{method} cannot be called: this context belongs to no execution that Ratchet runs")
+
+    def open_stream(self, method: str, body: Body, *, timeout_seconds: float | None, span_id: str | None) -> Items:
+        """Refuse likewise."""
+        self.start(method, body, timeout_seconds=timeout_seconds, span_id=span_id)
+        raise AssertionError("it has refused")
 
 
 class Calls:
@@ -104,6 +126,18 @@ class Calls:
                 future.cancel()  # without effect on one that has ended
                 raise
             return read(reply, span)
+
+    def open_stream(
+        self, method: str, body: Body, *, name: str, attributes: Mapping[str, Any], timeout_seconds: float | None
+    ) -> "tuple[Items, Span]":
+        """Begin a stream, and the span of it, which the caller ends; arguments as of `make`."""
+        span = self._span(name, dict(attributes), "client")
+        span.begin_beside()
+        try:
+            return self._line.open_stream(method, body, timeout_seconds=timeout_seconds, span_id=span.span_id), span
+        except BaseException as error:
+            span.end_beside(error)
+            raise
 
     async def _awaited(
         self,

@@ -97,6 +97,18 @@ class Span:
         self.start_ns = time.time_ns()
         return self
 
+    def begin_beside(self) -> None:
+        """Enter it without making it the innermost: for work that goes on between other statements of the task."""
+        outer = _current.get()
+        self.__enter__()
+        _current.set(outer)
+
+    def end_beside(self, error: BaseException | None = None) -> None:
+        """Leave it likewise."""
+        now = _current.get()
+        self.__exit__(None if error is None else type(error), error, None)
+        _current.set(now)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:

@@ -6,6 +6,7 @@ checked. A task that needs neither is an ordinary function: call it.
 
 import asyncio
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -88,6 +89,35 @@ class _Answers:
         except RatchetError as error:
             future.set_exception(error)
         return future
+
+    def open_stream(
+        self, method: str, body: JsonObject, *, timeout_seconds: float | None, span_id: str | None
+    ) -> "_Pieces":
+        whole = self.start(method.replace("stream", "complete"), body, timeout_seconds=timeout_seconds, span_id=span_id)
+        return _Pieces(whole)
+
+
+class _Pieces:
+    """An answer in words, and then the whole of it."""
+
+    def __init__(self, whole: Future[JsonObject]) -> None:
+        self._whole = whole
+        self._items: list[JsonObject | None] | None = None
+
+    def take(self) -> Future[JsonObject | None]:
+        future: Future[JsonObject | None] = Future()
+        if (error := self._whole.exception()) is not None:
+            future.set_exception(error)
+            return future
+        if self._items is None:
+            made = self._whole.result()
+            words: list[str] = re.findall(r"\S+\s*|\s+", made["text"])
+            self._items = [*({"text": word} for word in words), {"completion": made}, None]
+        future.set_result(self._items.pop(0))
+        return future
+
+    def close(self) -> None:
+        pass
 
 
 class RecordingContext(Context):

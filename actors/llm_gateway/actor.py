@@ -3,8 +3,8 @@
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, aclosing
 from typing import Any, cast
 
 from actors.llm_gateway.desk import Desk
@@ -13,6 +13,7 @@ from actors.llm_gateway.route import Route
 from actors.llm_gateway.scripted import ScriptedRoute
 from actors.llm_gateway.servers import Servers
 from ipc.link import Request
+from ipc.serving import Method
 from ratchet import messages, rpc
 from ratchet.actor import ActorHost
 from ratchet.config import outward_secret_values
@@ -25,6 +26,7 @@ from ratchet.llm.bodies import (
     Completion,
     ListRemoteTools,
     ListServers,
+    Piece,
     RemoteResult,
     RemoteServers,
     RemoteTools,
@@ -55,9 +57,9 @@ class Gateway:
         for connection in self._servers.connections.values():
             self._host.own(connection.run(), name=f"MCP server {connection.name}")
 
-    def methods(self) -> dict[str, rpc.Handler]:
+    def methods(self) -> dict[str, Method]:
         """By procedure."""
-        return rpc.methods(
+        calls = rpc.methods(
             {
                 messages.LLM_COMPLETE: self._without_secrets(self._complete),
                 messages.MCP_LIST_SERVERS: self._without_secrets(self._list_servers),
@@ -66,6 +68,7 @@ class Gateway:
                 messages.GET_HEALTH: self._health,
             }
         )
+        return {**calls, **rpc.streams({messages.LLM_STREAM: self._stream})}
 
     def _without_secrets(self, handler: rpc.Served) -> rpc.Served:
         """The handler, whose answers do not show what only this process knows: some servers quote their key."""
@@ -75,14 +78,23 @@ class Gateway:
                 made = await handler(body, request)
                 return type(made).model_validate(_known_out(self._redactor, made.model_dump()))
             except RatchetError as error:
-                raise type(error)(
-                    self._redactor.text(error.message), details=self._redactor.value(error.details)
-                ) from None
+                raise self._shown(error) from None
 
         return handle
 
+    def _shown(self, error: RatchetError) -> RatchetError:
+        return type(error)(self._redactor.text(error.message), details=self._redactor.value(error.details))
+
     async def _complete(self, body: Complete, request: Request) -> Completion:
         return await self._desk.complete(body, _deadline(request))
+
+    async def _stream(self, body: Complete, request: Request) -> AsyncGenerator[Piece]:
+        try:
+            async with aclosing(self._desk.stream(body, _deadline(request))) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except RatchetError as error:
+            raise self._shown(error) from None
 
     async def _list_servers(self, _body: ListServers, _request: Request) -> RemoteServers:
         return self._servers.list_servers()

@@ -3,7 +3,9 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Any
 
 import structlog
 
@@ -12,8 +14,8 @@ from actors.llm_gateway.provider_errors import malformed
 from actors.llm_gateway.route import Answer, Question, Route
 from actors.llm_gateway.structured import Form, asked_again
 from ratchet.config.llm import LlmConfig
-from ratchet.errors import LlmError, LlmNotConfiguredError, LlmTimeoutError
-from ratchet.llm.bodies import Complete, Completion, Usage
+from ratchet.errors import LlmError, LlmNotConfiguredError, LlmTimeoutError, RequestError
+from ratchet.llm.bodies import Complete, Completion, Piece, Usage
 from ratchet.llm.retry import delay_before_retry, falls_back
 
 # Of what is left, kept to send the error: whoever asked should hear what happened, not that time is up.
@@ -51,17 +53,61 @@ class Desk:
         """
         routes = self._wanted(body.route)
         form = None if body.output_schema is None else Form(body.output_schema)
-        question = Question(
+        self._budgets.take(body.execution_id)
+        asking = _Asking(body.execution_id, self._question(body), form, deadline - _MARGIN_SECONDS)
+        async with self._within(asking, "all of them"), self._room:
+            return await self._first_answer(routes, asking)
+
+    async def stream(self, body: Complete, deadline: float) -> AsyncGenerator[Piece]:
+        """The answer of the first route that begins one, in pieces.
+
+        Once a piece is out no other route is asked: what follows would be another answer.
+
+        Raises:
+            LlmError: Nobody answered, or an answer ended in the middle.
+            RequestError: A form is wanted, which an answer in pieces cannot be held to.
+        """
+        if body.output_schema is not None:
+            raise RequestError("an answer that must fit a schema cannot be streamed: use llm.complete")
+        routes = self._wanted(body.route)
+        self._budgets.take(body.execution_id)
+        asking = _Asking(body.execution_id, self._question(body), None, deadline - _MARGIN_SECONDS)
+        failed: list[tuple[str, str]] = []
+        async with self._room:
+            for route in routes:
+                begun = False
+                try:
+                    async with aclosing(self._pieces(route, asking, failed)) as pieces:
+                        async for piece in pieces:
+                            begun = True
+                            yield piece
+                except LlmError as error:
+                    if begun or self._is_last(route, routes, error, asking, failed):
+                        raise
+                else:
+                    return
+
+    async def _pieces(self, route: Route, asking: "_Asking", failed: list[tuple[str, str]]) -> AsyncGenerator[Piece]:
+        """What one route says; it may be silent for as long as one try may take."""
+        async with aclosing(route.stream(asking.question)) as said:
+            while True:
+                async with self._within(asking, route.name, route.timeout_seconds):
+                    part = await anext(said)
+                if isinstance(part, str):
+                    yield Piece(text=part)
+                    continue
+                self._spend(asking, part.usage)
+                yield Piece(completion=_completion(route, part, part.usage, None, failed))
+                return
+
+    def _question(self, body: Complete) -> Question:
+        return Question(
             body.messages,
             body.model,
             min(body.max_tokens or self._config.max_tokens, self._config.max_tokens),
             body.temperature,
             body.output_schema,
         )
-        self._budgets.take(body.execution_id)
-        asking = _Asking(body.execution_id, question, form, deadline - _MARGIN_SECONDS)
-        async with self._within(asking, "all of them"), self._room:
-            return await self._first_answer(routes, asking)
 
     def _wanted(self, name: str | None) -> Sequence[Route]:
         if not self._routes:
@@ -80,14 +126,27 @@ class Desk:
             try:
                 return await self._answer(route, asking, failed)
             except LlmError as error:
-                self._counters[error.code] += 1
-                failed.append((route.name, error.code))
-                error.details.setdefault("failed", failed)
-                log.warning("a route failed", route=route.name, code=error.code, execution=asking.execution_id)
-                if route is routes[-1] or not falls_back(error) or asking.left_seconds <= 0:
+                if self._is_last(route, routes, error, asking, failed):
                     raise
-                self._counters["llm_fallbacks"] += 1
         raise AssertionError("there is at least one route")
+
+    def _is_last(
+        self,
+        route: Route,
+        routes: Sequence[Route],
+        error: LlmError,
+        asking: "_Asking",
+        failed: list[tuple[str, str]],
+    ) -> bool:
+        """Note that a route failed. Returns whether no other is to be asked."""
+        self._counters[error.code] += 1
+        failed.append((route.name, error.code))
+        error.details.setdefault("failed", failed)
+        log.warning("a route failed", route=route.name, code=error.code, execution=asking.execution_id)
+        if route is routes[-1] or not falls_back(error) or asking.left_seconds <= 0:
+            return True
+        self._counters["llm_fallbacks"] += 1
+        return False
 
     async def _answer(self, route: Route, asking: "_Asking", failed: list[tuple[str, str]]) -> Completion:
         answer = await self._tries(route, asking.question, asking)
@@ -100,15 +159,7 @@ class Desk:
                 parsed, problem = asking.form.read(answer.text)
             if problem is not None:
                 raise malformed(route.name, problem)
-        return Completion(
-            text=answer.text,
-            parsed=parsed,
-            model=answer.model,
-            route=route.name,
-            finish_reason=answer.finish_reason,
-            usage=usage,
-            failed=failed,
-        )
+        return _completion(route, answer, usage, parsed, failed)
 
     async def _tries(self, route: Route, question: Question, asking: "_Asking") -> Answer:
         tries = 0
@@ -139,6 +190,18 @@ class Desk:
     @staticmethod
     def _within(asking: "_Asking", route: str, seconds: float = float("inf")) -> "_Within":
         return _Within(route, max(0.0, min(seconds, asking.left_seconds)))
+
+
+def _completion(route: Route, answer: Answer, usage: Usage, parsed: Any, failed: list[tuple[str, str]]) -> Completion:
+    return Completion(
+        text=answer.text,
+        parsed=parsed,
+        model=answer.model,
+        route=route.name,
+        finish_reason=answer.finish_reason,
+        usage=usage,
+        failed=failed,
+    )
 
 
 class _Asking:

@@ -8,6 +8,7 @@ import asyncio
 import functools
 import importlib
 import json
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 from actors.llm_gateway.provider_errors import malformed, refused_content, translated
 from actors.llm_gateway.route import Answer, Question
 from ratchet.config.llm import ProviderConfig
-from ratchet.errors import StartupError
+from ratchet.errors import LlmCutError, StartupError
 from ratchet.llm.bodies import ChatMessage, Usage
 
 if TYPE_CHECKING:
@@ -96,6 +97,19 @@ class OpenAiRoute:
         model = made.model or question.model or self._config.model
         return Answer(choice.message.content, model, choice.finish_reason or "stop", usage_of(made.usage))
 
+    async def stream(self, question: Question) -> AsyncGenerator[str | Answer]:
+        """Ask the provider once, and take its answer as it comes."""
+        client = await self._connected()
+        told = _Told(self.name)
+        with translated(self.name):
+            create: Any = client.chat.completions.create
+            request = {**self._request(question), "stream": True, "stream_options": {"include_usage": True}}
+            async with await create(**request) as chunks:
+                async for chunk in chunks:
+                    if text := told.take(chunk.to_dict()):
+                        yield text
+        yield told.whole(question.model or self._config.model)
+
     async def close(self) -> None:
         """Close connections."""
         if self._client is not None:
@@ -130,6 +144,61 @@ class OpenAiRoute:
                 request["response_format"] = {"type": "json_object"}
         request["messages"] = [message.model_dump() for message in messages]
         return request
+
+
+class _Delta(BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Part(BaseModel):
+    delta: _Delta = _Delta()
+    finish_reason: str | None = None
+
+
+class _Chunk(BaseModel):
+    model: str | None = None
+    choices: list[_Part] = []
+    usage: _Usage | None = None
+
+
+class _Told:
+    """What a stream has said so far."""
+
+    def __init__(self, route: str) -> None:
+        self._route = route
+        self._texts: list[str] = []
+        self._size = 0
+        self._model: str | None = None
+        self._finish_reason: str | None = None
+        self._usage: _Usage | None = None
+
+    def take(self, data: dict[str, Any]) -> str:
+        """The text of one chunk."""
+        try:
+            chunk = _Chunk.model_validate(data)
+        except ValidationError as error:
+            raise malformed(self._route, f"{error.error_count()} fields of a part are not the protocol's") from None
+        self._model = chunk.model or self._model
+        self._usage = chunk.usage or self._usage
+        if not chunk.choices:
+            return ""
+        part = chunk.choices[0]
+        self._finish_reason = part.finish_reason or self._finish_reason
+        if self._finish_reason == "content_filter" or part.delta.refusal is not None:
+            raise refused_content(self._route, part.delta.refusal)
+        text = part.delta.content or ""
+        self._texts.append(text)
+        self._size += len(text)
+        if self._size > ANSWER_BYTES_MAX:
+            raise malformed(self._route, f"it has more than {ANSWER_BYTES_MAX} characters")
+        return text
+
+    def whole(self, model: str) -> Answer:
+        """The answer; one that does not say why it ended was cut."""
+        if self._finish_reason is None:
+            raise LlmCutError(f"the answer of {self._route} ended in the middle", details={"route": self._route})
+        return Answer("".join(self._texts), self._model or model, self._finish_reason, usage_of(self._usage))
 
 
 def usage_of(usage: _Usage | None) -> Usage:

@@ -1,5 +1,6 @@
 """What every way to an LLM has in common: a question goes in, an answer comes out, or an error of one tree."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,5 +60,13 @@ class Route(Protocol):
 
         Raises:
             LlmError: There is none; which kind says what to do about it.
+        """
+        ...
+
+    def stream(self, question: Question) -> AsyncGenerator[str | Answer]:
+        """The answer in pieces as they are made, and after them the whole.
+
+        Raises:
+            LlmError: There is none, or it ended in the middle.
         """
         ...

@@ -17,7 +17,7 @@ from actors.worker.child import Child
 from ipc.errors import BusyError, ExpiredError, IpcError, LostError, TooLargeError, UnreachableError
 from ipc.link import Link
 from ratchet import messages, rpc
-from ratchet.calling import OUTSTANDING_MAX
+from ratchet.calling import OUTSTANDING_MAX, STREAM_ITEMS
 from ratchet.channel import ChannelError
 from ratchet.errors import (
     CallError,
@@ -27,12 +27,12 @@ from ratchet.errors import (
     RequestError,
     UnavailableError,
 )
-from ratchet.messages import AttemptOrder, Procedure
+from ratchet.messages import AttemptOrder, Procedure, StreamProcedure
 from ratchet.models import FromTask
 
 log = structlog.stdlib.get_logger("worker")
 
-Table = Mapping[str, Procedure[Any, Any]]
+Table = Mapping[str, Procedure[Any, Any] | StreamProcedure[Any, Any]]
 
 # Everything a task may ask of other actors. The request of each is a `FromTask`.
 METHODS: Table = {
@@ -40,6 +40,7 @@ METHODS: Table = {
     for procedure in (
         messages.RUN_TASK,
         messages.LLM_COMPLETE,
+        messages.LLM_STREAM,
         messages.MCP_LIST_SERVERS,
         messages.MCP_LIST_TOOLS,
         messages.MCP_CALL_TOOL,
@@ -78,6 +79,7 @@ class Relay:
         self._deadline = None if order.timeout_seconds is None else loop.time() + order.timeout_seconds
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._credits: dict[int, _Credit] = {}
 
     def take(self, kind: str, body: dict[str, Any]) -> None:
         """A message of the child, which may be anything: its task can write to the channel too."""
@@ -88,6 +90,10 @@ class Relay:
                     self._child.signal(signal.SIGKILL, tree=True)
                 else:
                     self._calls[call_id] = self._spawn(self._relay(call_id, body))
+            case "credit", {"id": int(call_id), "items": int(items)}:
+                credit = self._credits.get(call_id)
+                if credit is not None:
+                    credit.give(items)
             case "cancel", {"id": int(call_id)}:
                 call = self._calls.pop(call_id, None)
                 if call is not None:
@@ -109,7 +115,13 @@ class Relay:
 
     async def _relay(self, call_id: int, body: dict[str, Any]) -> None:
         try:
-            reply = await self._call(body)
+            procedure, request = self._asked(body)
+            seconds = self._seconds(body.get("timeout_seconds"))
+            if isinstance(procedure, StreamProcedure):
+                await self._pass_items(call_id, procedure, request, seconds)
+                await self._answer("end", call_id, {"id": call_id})
+                return
+            reply = (await rpc.call(self._link, procedure, request, timeout_seconds=seconds)).model_dump(mode="json")
         except (RatchetError, IpcError) as error:
             known = _translated(error)
             answer = {"id": call_id, "code": known.code, "message": known.message, "details": known.details}
@@ -117,7 +129,30 @@ class Relay:
         else:
             await self._answer("reply", call_id, {"id": call_id, "body": reply})
 
-    async def _call(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def _pass_items(
+        self, call_id: int, procedure: StreamProcedure[Any, Any], request: FromTask, seconds: float
+    ) -> None:
+        """Hand on what a stream has as far as the child wants it; whoever makes it waits for a child that does not."""
+        credit = self._credits[call_id] = _Credit()
+        try:
+            async with rpc.stream(self._link, procedure, request, timeout_seconds=seconds) as items:
+                async for item in items:
+                    await credit.take()
+                    try:
+                        await self._child.answer("item", {"id": call_id, "body": item.model_dump(mode="json")})
+                    except ChannelError as error:
+                        raise RequestError(f"an item of {procedure.name} is too large: {error}") from None
+                    except OSError:
+                        return  # it is dying, and its exit will say so
+        finally:
+            del self._credits[call_id]
+
+    def _asked(self, body: dict[str, Any]) -> "tuple[Procedure[Any, Any] | StreamProcedure[Any, Any], FromTask]":
+        """What is called, and the request in the child's name.
+
+        Raises:
+            RatchetError: It is not to be called, or not like this.
+        """
         method, given = str(body.get("method")), body.get("body")
         procedure = self._table.get(method)
         if procedure is None or not isinstance(given, dict):
@@ -136,9 +171,7 @@ class Relay:
             problems = error.errors(include_url=False, include_input=False)[:5]
             listed = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problems)
             raise RequestError(f"{method}: {listed}") from None
-        seconds = self._seconds(body.get("timeout_seconds"))
-        reply = await rpc.call(self._link, procedure, request, timeout_seconds=seconds)
-        return reply.model_dump(mode="json")
+        return procedure, request
 
     def _seconds(self, asked: object) -> float:
         """The time that a call gets: its own, or what the attempt has left and a little, so that this ends first."""
@@ -155,6 +188,24 @@ class Relay:
             await self._child.answer("error", {"id": call_id, "code": CallError.code, "message": str(error)})
         except OSError as error:  # it is dying, and its exit will say so
             log.info("a child did not take an answer", pid=self._child.pid, error=str(error))
+
+
+class _Credit:
+    """Items that a child still takes; it begins with what a stream may send unasked."""
+
+    def __init__(self) -> None:
+        self._items = STREAM_ITEMS
+        self._more = asyncio.Event()
+
+    def give(self, items: int) -> None:
+        self._items = min(STREAM_ITEMS, self._items + max(0, items))
+        self._more.set()
+
+    async def take(self) -> None:
+        while self._items == 0:
+            self._more.clear()
+            await self._more.wait()
+        self._items -= 1
 
 
 def _translated(error: RatchetError | IpcError) -> RatchetError:

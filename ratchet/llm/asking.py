@@ -7,8 +7,10 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ratchet.calling import Calls
+from ratchet.llm.streaming import LlmStream
 
 if TYPE_CHECKING:
+    from ratchet.calling import Items
     from ratchet.context import Span
     from ratchet.llm.bodies import ChatMessage, Completion, RemoteResult, RemoteServer, RemoteTool
 
@@ -77,6 +79,39 @@ class Llm:
             attributes={name: value for name, value in attributes.items() if value is not None},
             timeout_seconds=timeout,
         )
+
+    def stream(
+        self,
+        prompt: "Prompt",
+        *,
+        system: str | None = None,
+        model: str | None = None,
+        route: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        timeout: float | None = None,
+    ) -> LlmStream:
+        """Ask, and take the answer in pieces: `for piece in ctx.llm.stream("…")`, with `async for` in a coroutine.
+
+        Another route is asked only while no piece has come; an answer that ends in the middle is an error. Arguments
+        and errors are those of `complete`; the errors are raised by the loop.
+        """
+        body = {
+            "messages": _messages(prompt, system),
+            "model": model,
+            "route": route,
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+        }
+        attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model, "ratchet.llm.route": route}
+        known = {name: value for name, value in attributes.items() if value is not None}
+
+        def open_stream() -> "tuple[Items, Span]":
+            return self._calls.open_stream(
+                "llm.stream", body, name="llm.stream", attributes=known, timeout_seconds=timeout
+            )
+
+        return LlmStream(open_stream, _describe)
 
 
 class Mcp:
@@ -169,6 +204,8 @@ if TYPE_CHECKING:
         ) -> Coroutine[Any, Any, Completion]:
             """`Llm.complete`."""
             ...
+
+        stream = Llm.stream
 
     class AsyncMcp:
         """`Mcp` as an asynchronous task sees it."""

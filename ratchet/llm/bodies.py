@@ -76,6 +76,13 @@ class Completion(Model):
     failed: list[tuple[str, str]] = Field(default_factory=list[tuple[str, str]])
 
 
+class Piece(Model):
+    """Part of an answer while it is made; the last has the whole of it as `completion`, and no text of its own."""
+
+    text: str = ""
+    completion: Completion | None = None
+
+
 class ListServers(FromTask):
     """Which MCP servers the configuration has."""
 

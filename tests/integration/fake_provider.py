@@ -73,6 +73,8 @@ class FakeProvider:
             case ["SHOW-KEY"]:
                 writer.write(_response(401, json.dumps({"error": {"message": f"bad key {self.keys[-1]}"}})))
             case _:
+                if self.requests[-1].get("stream"):
+                    return await _stream(answer, reader, writer)
                 writer.write(_response(200, _completion(answer)))
         await writer.drain()
         return True
@@ -82,6 +84,30 @@ def _completion(text: str, finish_reason: str = "stop") -> str:
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}
     usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
     return json.dumps({"id": "1", "object": "chat.completion", "model": "fake-1", "choices": [choice], "usage": usage})
+
+
+async def _stream(answer: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    """Words as events; after BREAK the connection ends, after WAIT nothing more comes."""
+    writer.write(b"HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+    for word in answer.split(" "):
+        if word == "BREAK":
+            return False
+        if word == "WAIT":
+            await writer.drain()
+            await reader.read(1)
+            return False
+        writer.write(_event({"choices": [{"index": 0, "delta": {"content": f"{word} "}, "finish_reason": None}]}))
+        await writer.drain()
+    writer.write(_event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}))
+    writer.write(_event({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}}))
+    writer.write(b"data: [DONE]\n\n")
+    await writer.drain()
+    return False
+
+
+def _event(data: Json) -> bytes:
+    chunk = {"id": "1", "object": "chat.completion.chunk", "model": "fake-1", **data}
+    return f"data: {json.dumps(chunk)}\n\n".encode()
 
 
 def _response(status: int, body: str, *headers: str) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 import pytest_asyncio
+from mcp import Client
 
 from tests.harness import Json, RunningProject, eventually, running_project
 from tests.integration.fake_provider import FakeProvider, fake_provider
@@ -74,6 +75,35 @@ TASKS = {
         def fail(ctx: Context) -> None:
             '''Call a tool that fails.'''
             ctx.mcp.call_tool("local", "fail")
+
+        @task
+        def tell(ctx: Context, route: str | None = None, most: int = 1000) -> dict:
+            '''Take an answer as it is made.'''
+            stream = ctx.llm.stream("Tell me.", route=route)
+            pieces = []
+            for piece in stream:
+                pieces.append(piece)
+                ctx.progress(len(pieces))
+                if len(pieces) == most:
+                    break
+            whole = stream.completion.text if stream.completion else None
+            return {"pieces": len(pieces), "text": "".join(pieces), "whole": whole}
+
+        @task
+        async def tell_async(ctx: AsyncContext) -> str:
+            '''The same in an event loop.'''
+            return "|".join([piece async for piece in ctx.llm.stream("Tell me.")])
+
+        @task
+        def cut(ctx: Context) -> dict:
+            '''Take an answer that does not come to its end.'''
+            pieces = 0
+            try:
+                for piece in ctx.llm.stream("Tell me.", route="fake"):
+                    pieces += 1
+                    ctx.progress(pieces)
+            except RatchetError as error:
+                return {"pieces": pieces, "code": error.code, "retryable": error.retryable}
 
         @task
         def linger(ctx: Context) -> int:
@@ -211,6 +241,44 @@ async def test_a_task_calls_mcp_servers_on_stdio_and_http(world: RunningProject)
     called = [span["attributes"]["mcp.server"] for span in spans if span["name"] == "mcp.call_tool"]
     assert called == ["local", "web"]
     assert (await run(world, "circle-async", server="web"))["output"] == "hello"
+
+
+async def test_an_answer_is_taken_as_it_is_made(world: RunningProject, fake: FakeProvider) -> None:
+    long = " ".join(str(number) for number in range(300))
+    fake.answers[:] = [long]
+    ran = await run(world, "tell")
+    assert ran["output"] == {"pieces": 300, "text": f"{long} ", "whole": f"{long} "}
+    [span] = [one for one in await spans_of(world, ran["execution_id"]) if one["name"] == "llm.stream"]
+    assert (span["status"], span["attributes"]["gen_ai.usage.output_tokens"]) == ("ok", 3)
+
+    assert (await run(world, "tell", most=2))["output"] == {"pieces": 2, "text": "0 1 ", "whole": None}
+
+    fake.answers[:] = ["one two"]
+    assert (await run(world, "tell-async"))["output"] == "one |two "
+
+    fake.answers[:] = ["STATUS 500"]
+    assert (await run(world, "tell"))["output"]["text"] == "ok"
+
+
+async def test_an_answer_that_ends_in_the_middle_is_an_error(world: RunningProject, fake: FakeProvider) -> None:
+    fake.answers[:] = ["one two BREAK"]
+    assert (await run(world, "cut"))["output"] == {"pieces": 2, "code": "llm_cut", "retryable": True}
+
+    fake.answers[:] = ["one two WAIT"]
+    async with world.client() as client:
+        ran = await told(client, "execute_task", task_id="cut", input={}, wait_seconds=0)
+        await progress_of(client, ran["execution_id"], 2)
+        await asyncio.to_thread(world.kill, "llm-gateway")
+        end = await told(client, "get_execution_status", execution_id=ran["execution_id"], wait_seconds=SOON)
+    assert end["output"] == {"pieces": 2, "code": "call_lost", "retryable": True}
+
+
+async def progress_of(client: Client, execution_id: str, current: int) -> None:
+    async with asyncio.timeout(SOON):
+        while True:
+            now = await told(client, "get_execution_status", execution_id=execution_id)
+            if now.get("progress") and now["progress"]["current"] == current:
+                return
 
 
 async def test_a_gateway_that_is_killed_comes_back_and_the_task_hears_that_it_may_ask_again(

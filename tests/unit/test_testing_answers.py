@@ -84,6 +84,29 @@ def test_functions_stand_in_for_the_tools_of_servers() -> None:
         context.mcp.list_tools("other")
 
 
+@task
+def tell(ctx: Context) -> list[str]:
+    stream = ctx.llm.stream("Tell me.")
+    pieces = list(stream)
+    assert stream.completion is not None
+    return [*pieces, stream.completion.route]
+
+
+@task
+async def tell_async(ctx: AsyncContext) -> list[str]:
+    return [piece async for piece in ctx.llm.stream("Tell me.")]
+
+
+def test_an_answer_in_pieces_is_scripted_as_well() -> None:
+    context = RecordingContext(llm=[Rule(answer="one two")])
+
+    assert run_task(tell, context=context) == ["one ", "two", "scripted"]
+    assert [span.name for span in context.spans] == ["llm.stream"]
+    assert run_task(tell_async, context=context) == ["one ", "two"]
+    with pytest.raises(LlmRateLimitedError):
+        run_task(tell, context=RecordingContext(llm=[Rule(error="rate_limited")]))
+
+
 def test_a_context_of_no_execution_asks_nobody() -> None:
     context = Context(RecordingContext()._sink, execution_id="e", task_id="t")  # pyright: ignore[reportPrivateUsage]
     with pytest.raises(CallError):
