@@ -39,6 +39,14 @@ _BY_ERRNO = MappingProxyType(
 # The nearest class of an exception that stands here decides, so a subclass goes before what it derives from.
 _BY_TYPE = MappingProxyType(
     {
+        "LlmRateLimitedError": "rate_limited",
+        "LlmTimeoutError": "operation_timeout",
+        "LlmUnavailableError": "upstream_5xx",
+        "LlmCutError": "network",
+        "LlmRefusedError": "upstream_4xx",
+        "McpTimeoutError": "operation_timeout",
+        "McpServerDownError": "network",
+        "McpToolError": "upstream_4xx",
         "TimeoutError": "operation_timeout",
         "asyncio.exceptions.TimeoutError": "operation_timeout",
         "concurrent.futures._base.TimeoutError": "operation_timeout",

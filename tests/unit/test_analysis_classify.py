@@ -48,6 +48,13 @@ RAISING = {
     "class BillingError(ValueError): pass\n    raise BillingError('no')": "bad_input",
     "class RateLimitError(Exception): pass\n    raise RateLimitError('slow down')": "rate_limited",
     "class AuthenticationError(Exception): pass\n    raise AuthenticationError('key')": "auth",
+    "from ratchet.errors import LlmRateLimitedError as E; raise E('slow down')": "rate_limited",
+    "from ratchet.errors import LlmUnavailableError as E; raise E('gone')": "upstream_5xx",
+    "from ratchet.errors import LlmCutError as E; raise E('in the middle')": "network",
+    "from ratchet.errors import LlmTimeoutError as E; raise E('late')": "operation_timeout",
+    "from ratchet.errors import LlmRefusedError as E; raise E('no')": "upstream_4xx",
+    "from ratchet.errors import McpServerDownError as E; raise E('gone')": "network",
+    "from ratchet.errors import McpToolError as E; raise E('no such ticket')": "upstream_4xx",
     "class ApiTimeout(Exception): pass\n    raise ApiTimeout()": "operation_timeout",
 }
 
