@@ -4,6 +4,8 @@ A check needs what those before it found; where that is missing it is left out, 
 """
 
 import asyncio
+import importlib.metadata
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -42,6 +44,8 @@ def check_project(project: Project) -> Iterator[Check]:
         yield from check_task_folders(config)
         yield check_python_of_tasks(config)
         yield check_port(config, running)
+        if config.llm.providers:
+            yield check_provider_package()
     yield supervisor
     if running is not None:
         yield from check_running(project, running)
@@ -114,6 +118,13 @@ def check_port(config: Config, running: SupervisorStatus | None) -> Check:
     except RatchetError as error:
         return Check("port", "failed", error.message, "choose another mcp.server.bind_address")
     return Check("port", "ok", f"{server.bind_address} is free")
+
+
+def check_provider_package(module: str = "openai") -> Check:
+    """Whether what asks LLM providers is installed."""
+    if importlib.util.find_spec(module) is None:
+        return Check("llm.providers", "failed", f"the package {module} is missing", "install ratchet-mcp[llm]")
+    return Check("llm.providers", "ok", f"{module} {importlib.metadata.version(module)}")
 
 
 def _supervisor(project: Project) -> tuple[Check, SupervisorStatus | None]:

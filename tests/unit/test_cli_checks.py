@@ -20,7 +20,13 @@ from ratchet.cli.checks import (
     requirements,
 )
 from ratchet.cli.doctor import check_blocks
-from ratchet.cli.project_checks import check_data_dir, check_port, check_python_of_tasks, check_task_folders
+from ratchet.cli.project_checks import (
+    check_data_dir,
+    check_port,
+    check_provider_package,
+    check_python_of_tasks,
+    check_task_folders,
+)
 from ratchet.cli.render import plain
 from ratchet.config import Config
 from ratchet.config.model import TasksConfig
@@ -141,6 +147,12 @@ def test_an_interpreter_for_tasks_must_start(tmp_path: Path, python: str, words:
 
 def test_our_own_interpreter_needs_no_look(tmp_path: Path) -> None:
     assert check_python_of_tasks(config(tmp_path)).outcome == "ok"
+
+
+def test_what_asks_providers_must_be_installed() -> None:
+    assert check_provider_package().outcome == "ok"
+    missing = check_provider_package("no_such_package")
+    assert (missing.outcome, missing.advice) == ("failed", "install ratchet-mcp[llm]")
 
 
 def test_a_check_is_a_line_and_what_to_do_below_it() -> None:
