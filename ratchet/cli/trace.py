@@ -24,9 +24,9 @@ def trace(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the spans of an execution, and of those that it called, as a waterfall.
+    """Show an execution's spans as a waterfall.
 
-    ◆ marks the critical path: what its end waited for.
+    What it called hangs below the span that called it. ◆ marks the critical path: what its end waited for.
     """
     here = scope(ctx, config, data_dir, as_json=as_json)
     found, page = asyncio.run(_read(here, execution))
