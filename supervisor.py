@@ -30,8 +30,8 @@ gc.enable()
 
 # What actors would load by themselves, each for its own, at first use.
 PRELOADED = (
-    "actors.mcp_front.analyses",
-    "actors.mcp_front.observations",
+    "actors.mcp_front.tools.analyses",
+    "actors.mcp_front.tools.observations",
     "actors.task_runner.actor",
     "actors.worker.actor",
     "anyio._backends._asyncio",

@@ -3,13 +3,13 @@
 import time
 from typing import Literal
 
-from actors.mcp_front import http, stdio
-from actors.mcp_front.answer_cache import AnswerCache
+from actors.mcp_front.answers.answer_cache import AnswerCache
 from actors.mcp_front.audit import AuditTrail
-from actors.mcp_front.exposed import Exposed
 from actors.mcp_front.front import Front
 from actors.mcp_front.links import Links
 from actors.mcp_front.naming import ToolNames
+from actors.mcp_front.protocol.exposed import Exposed
+from actors.mcp_front.transports import http, stdio
 from actors.mcp_front.wording import Wording
 from ipc.link import Request
 from ratchet import rpc

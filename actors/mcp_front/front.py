@@ -7,11 +7,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from actors.mcp_front.answer_cache import AnswerCache
+from actors.mcp_front.answers.answer_cache import AnswerCache
 from actors.mcp_front.audit import AuditTrail
-from actors.mcp_front.exposed import Exposed
-from actors.mcp_front.loudness import Loudness
-from actors.mcp_front.notifications import Notifications
+from actors.mcp_front.protocol.exposed import Exposed
+from actors.mcp_front.protocol.loudness import Loudness
+from actors.mcp_front.protocol.notifications import Notifications
 from actors.mcp_front.waits import Waits
 from actors.mcp_front.wording import Wording
 from ipc.link import Link

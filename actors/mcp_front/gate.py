@@ -12,15 +12,15 @@ from typing import Literal
 
 import structlog
 
-from actors.mcp_front.answers import Answer
+from actors.mcp_front.answers.answer import Answer
+from actors.mcp_front.answers.failures import REFUSED_CATEGORIES, internal, refusal, unanswered
 from actors.mcp_front.audit import new_record_id
-from actors.mcp_front.call import ToolCall
 from actors.mcp_front.caller import Caller
-from actors.mcp_front.failures import REFUSED_CATEGORIES, internal, refusal, unanswered
 from actors.mcp_front.front import Front
-from actors.mcp_front.log_relay import LogWish
-from actors.mcp_front.progress import Send
-from actors.mcp_front.tools import TOOLS, Tool
+from actors.mcp_front.protocol.log_relay import LogWish
+from actors.mcp_front.protocol.progress import Send
+from actors.mcp_front.tools.call import ToolCall
+from actors.mcp_front.tools.table import TOOLS, Tool
 from actors.mcp_front.wording import Wording
 from ipc.errors import IpcError, RemoteError
 from ratchet import rpc

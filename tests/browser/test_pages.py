@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
-from actors.mcp_front.answers import Answer
+from actors.mcp_front.answers.answer import Answer
 from actors.mcp_front.pages import views
 from ratchet.cli.connection import connect
 from ratchet.execution_ids import new_execution_id

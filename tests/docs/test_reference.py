@@ -8,7 +8,7 @@ import pytest
 from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
-from actors.mcp_front.tools import TOOLS
+from actors.mcp_front.tools.table import TOOLS
 from ipc import calls, codec, credit, envelope, errors, incoming, outbox, serving
 from ratchet import messages
 from ratchet.access import ACCESS

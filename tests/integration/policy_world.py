@@ -9,7 +9,7 @@ from typing import Any
 from mcp import Client
 from mcp.client.sse import sse_client
 
-from actors.mcp_front.failures import REFUSED_CATEGORIES
+from actors.mcp_front.answers.failures import REFUSED_CATEGORIES
 from ratchet.cli.connection import connect
 from ratchet.messages import SUBMIT, Submit
 from ratchet.models import Execution, Source

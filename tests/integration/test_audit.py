@@ -9,7 +9,7 @@ import mcp_types as t
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from actors.mcp_front.entrance import NOTED_MAX
+from actors.mcp_front.transports.entrance import NOTED_MAX
 from tests.harness import Json, RunningProject, eventually_async, started_project
 from tests.integration.command_line import CommandLine
 from tests.integration.policy_world import KEYS, TASKS, WAYS, Way, configuration, executed_for, told

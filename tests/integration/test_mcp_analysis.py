@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
-from actors.mcp_front.tools import TOOLS
+from actors.mcp_front.tools.table import TOOLS
 from tests.harness import RunningProject, running_project
 from tests.integration.agents import WAY_IDS, WAYS, Agent, Result, agent
 

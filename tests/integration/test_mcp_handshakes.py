@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from actors.mcp_front.tools import TOOLS
+from actors.mcp_front.tools.table import TOOLS
 from tests.harness import Json, RunningProject
 from tests.integration.agents import (
     HANDSHAKE_VERSIONS,

@@ -8,7 +8,7 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
-from actors.mcp_front.answers import TEXT_CHARACTERS_MAX
+from actors.mcp_front.answers.answer import TEXT_CHARACTERS_MAX
 from tests.harness import RunningProject
 from tests.integration.agents import WAY_IDS, WAYS, agent
 

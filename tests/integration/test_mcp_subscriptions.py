@@ -3,7 +3,7 @@
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from actors.mcp_front.subscriptions import RESOURCES_MAX
+from actors.mcp_front.protocol.subscriptions import RESOURCES_MAX
 from tests.harness import RunningProject
 from tests.integration.agents import WAY_IDS, WAYS, agent
 from tests.integration.listening import Updates, subscribed

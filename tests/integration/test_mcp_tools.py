@@ -8,7 +8,7 @@ import jsonschema_rs
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from actors.mcp_front.tools import TOOLS
+from actors.mcp_front.tools.table import TOOLS
 from tests.harness import Json, RunningProject
 from tests.integration.agents import WAY_IDS, WAYS, Agent, Result, agent
 

@@ -16,9 +16,9 @@ from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from mcp_types import LoggingMessageNotificationParams
 
 from actors.mcp_front.front import Front
-from actors.mcp_front.routes import make_routes
-from actors.mcp_front.sse import SseFront
-from actors.mcp_front.tools import TOOLS
+from actors.mcp_front.tools.table import TOOLS
+from actors.mcp_front.transports.routes import make_routes
+from actors.mcp_front.transports.sse import SseFront
 from tests.harness import Json, RunningProject, started_project
 from tests.integration.listening import Updates, subscribed
 from tests.integration.policy_table import (

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from actors.mcp_front import execution_answers, log_answers, trace_answers
-from actors.mcp_front.answers import Answer
-from actors.mcp_front.log_answers import Fetched, room
+from actors.mcp_front.answers import execution_answers, log_answers, trace_answers
+from actors.mcp_front.answers.answer import Answer
+from actors.mcp_front.answers.log_answers import Fetched, room
+from actors.mcp_front.answers.trace_answers import View
 from actors.mcp_front.pages.views import Ask
-from actors.mcp_front.trace_answers import View
 from ratchet.messages import LogPage, SpanPage, StoredLogRecord, StoredSpan
 from ratchet.models import LEVELS, ExceptionInfo, Execution, JsonObject, Status
 from tests.unit.mcp_examples import WORDING, execution, failure, record, span

@@ -7,8 +7,8 @@ import pytest
 from mcp_types import BlobResourceContents, EmbeddedResource, ImageContent, TextContent
 from pydantic import ValidationError
 
-from actors.mcp_front.content import blocks, is_content
-from actors.mcp_front.header_values import HeaderValues
+from actors.mcp_front.protocol.content import blocks, is_content
+from actors.mcp_front.transports.header_values import HeaderValues
 from ratchet import task
 from ratchet.authoring import definition_of
 from ratchet.content import Audio, Content, Image, Resource, Text

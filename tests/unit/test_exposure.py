@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.mcp_front.tools import TOOLS
+from actors.mcp_front.tools.table import TOOLS
 from ratchet.exposure import UNEXPOSED, expose
 from ratchet.models import Task
 from ratchet.policy.rate_limits import TOOL_OF_SHORT_NAME

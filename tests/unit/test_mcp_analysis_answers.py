@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from actors.mcp_front import analysis_answers
-from actors.mcp_front.analysis_answers import Gathered
-from actors.mcp_front.answers import Answer
+from actors.mcp_front.answers import analysis_answers
+from actors.mcp_front.answers.analysis_answers import Gathered
+from actors.mcp_front.answers.answer import Answer
 from ratchet.models import Attempt, Category, JsonObject, Status, Task
 from tests.unit.mcp_examples import START_NS, WORDING, execution, failure, record
 

@@ -1,7 +1,7 @@
 """Answers that are kept for a while."""
 
-from actors.mcp_front.answer_cache import ENTRIES_MAX, AnswerCache
-from actors.mcp_front.answers import Answer
+from actors.mcp_front.answers.answer import Answer
+from actors.mcp_front.answers.answer_cache import ENTRIES_MAX, AnswerCache
 
 ANSWER = Answer({}, "text")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from actors.mcp_front.arguments import Arguments
-from actors.mcp_front.schemas import flag, integer, takes, text
+from actors.mcp_front.tools.arguments import Arguments
+from actors.mcp_front.tools.schemas import flag, integer, takes, text
 from ratchet.errors import InvalidArgumentsError
 from ratchet.models import JsonObject
 

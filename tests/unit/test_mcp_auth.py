@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from actors.mcp_front.auth import ApiKeyHeader, ApiKeys
+from actors.mcp_front.transports.auth import ApiKeyHeader, ApiKeys
 from ratchet.config.mcp import ApiKeyConfig, AuthConfig
 from ratchet.config.secrets import Secret
 from ratchet.errors import ConfigError

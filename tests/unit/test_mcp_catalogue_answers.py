@@ -6,11 +6,11 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from actors.mcp_front import catalogue_answers, health_answers
-from actors.mcp_front.answers import TEXT_CHARACTERS_MAX, Answer
-from actors.mcp_front.catalogue_answers import signature
+from actors.mcp_front.answers import catalogue_answers, health_answers
+from actors.mcp_front.answers.answer import TEXT_CHARACTERS_MAX, Answer
+from actors.mcp_front.answers.catalogue_answers import signature
 from actors.mcp_front.naming import ToolNames
-from actors.mcp_front.tools import TOOLS
+from actors.mcp_front.tools.table import TOOLS
 from ratchet.errors import RequestError
 from ratchet.messages import Catalogue, Health, PeerHealth, StoreHealth
 from ratchet.models import BrokenFile, Task

@@ -8,12 +8,12 @@ import jsonschema_rs
 import pytest
 from mcp_types import TextContent
 
-from actors.mcp_front import execution_answers, listing_answers
-from actors.mcp_front.answers import STRUCTURED_BYTES_MAX, TEXT_CHARACTERS_MAX, Answer
-from actors.mcp_front.failures import internal, refusal, unanswered
+from actors.mcp_front.answers import execution_answers, listing_answers
+from actors.mcp_front.answers.answer import STRUCTURED_BYTES_MAX, TEXT_CHARACTERS_MAX, Answer
+from actors.mcp_front.answers.failures import internal, refusal, unanswered
 from actors.mcp_front.links import Links
 from actors.mcp_front.naming import ToolNames
-from actors.mcp_front.tools import TOOLS
+from actors.mcp_front.tools.table import TOOLS
 from actors.mcp_front.wording import Wording
 from ipc.errors import ExpiredError, TooLargeError
 from ratchet.errors import ForbiddenError, InvalidInputError, QueueFullError, UnknownExecutionError

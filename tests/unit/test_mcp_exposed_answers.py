@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from mcp_types import TextContent
 
-from actors.mcp_front.answers import TEXT_CHARACTERS_MAX, Answer
-from actors.mcp_front.exposed_answers import advertised, result, task_input
+from actors.mcp_front.answers.answer import TEXT_CHARACTERS_MAX, Answer
+from actors.mcp_front.protocol.exposed_answers import advertised, result, task_input
 from ratchet.models import Task
 
 NUMBER = {"type": "integer"}

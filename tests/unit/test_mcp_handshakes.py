@@ -10,9 +10,9 @@ from mcp.server.connection import Connection
 from mcp.server.subscriptions import ResourceUpdated, ToolsListChanged
 from mcp.shared.exceptions import MCPError
 
-from actors.mcp_front import handshakes
-from actors.mcp_front.handshakes import HandshakeSession
-from actors.mcp_front.subscriptions import RESOURCES_MAX, keep, make_room
+from actors.mcp_front.protocol import handshakes
+from actors.mcp_front.protocol.handshakes import HandshakeSession
+from actors.mcp_front.protocol.subscriptions import RESOURCES_MAX, keep, make_room
 from tests.harness import eventually_async
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from actors.mcp_front import log_answers
-from actors.mcp_front.answers import TEXT_CHARACTERS_MAX, Answer
-from actors.mcp_front.log_answers import DETAILED_CHARACTERS_MAX, Fetched, Format, room
-from actors.mcp_front.tools import TOOLS
+from actors.mcp_front.answers import log_answers
+from actors.mcp_front.answers.answer import TEXT_CHARACTERS_MAX, Answer
+from actors.mcp_front.answers.log_answers import DETAILED_CHARACTERS_MAX, Fetched, Format, room
+from actors.mcp_front.tools.table import TOOLS
 from ratchet.messages import LogPage, StoredLogRecord
 from ratchet.models import LEVELS, Attempt, ExceptionInfo, Status
 from tests.unit.mcp_examples import START_NS, WORDING, execution, record

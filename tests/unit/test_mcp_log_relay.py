@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
-from actors.mcp_front.log_relay import LogRelay
-from actors.mcp_front.loudness import Loudness
+from actors.mcp_front.protocol.log_relay import LogRelay
+from actors.mcp_front.protocol.loudness import Loudness
 from ipc.errors import LostError
 from ratchet.messages import LogPage, StoredLogRecord
 

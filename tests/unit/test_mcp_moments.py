@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from actors.mcp_front.moments import iso, parse_moment
+from actors.mcp_front.tools.moments import iso, parse_moment
 from ratchet.errors import RequestError
 
 NOW = datetime(2026, 7, 28, 9, 30, tzinfo=UTC)

@@ -3,7 +3,7 @@
 import pytest
 
 from actors.mcp_front.naming import ToolNames, bare_name, nearest_name
-from actors.mcp_front.tools import TOOLS
+from actors.mcp_front.tools.table import TOOLS
 
 
 @pytest.mark.parametrize("called", ["execute_task", "ratchet_execute_task", "ratchet.execute_task"])

@@ -3,7 +3,7 @@
 import asyncio
 import math
 
-from actors.mcp_front.progress import PACE_SECONDS, ProgressRelay
+from actors.mcp_front.protocol.progress import PACE_SECONDS, ProgressRelay
 
 Sent = list[tuple[float, float | None, str | None]]
 

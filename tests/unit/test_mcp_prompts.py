@@ -5,11 +5,11 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from actors.mcp_front import prompt_texts
-from actors.mcp_front.answers import TEXT_CHARACTERS_MAX
+from actors.mcp_front.answers.answer import TEXT_CHARACTERS_MAX
 from actors.mcp_front.naming import ToolNames
-from actors.mcp_front.schema_example import example
-from actors.mcp_front.tools import TOOLS
+from actors.mcp_front.protocol import prompt_texts
+from actors.mcp_front.protocol.schema_example import example
+from actors.mcp_front.tools.table import TOOLS
 from tests.harness import Json
 
 NAMES = ToolNames()

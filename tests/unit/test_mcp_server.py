@@ -9,14 +9,14 @@ import pytest
 from mcp import Client
 from structlog.testing import capture_logs
 
-from actors.mcp_front.answer_cache import AnswerCache
+from actors.mcp_front.answers.answer_cache import AnswerCache
 from actors.mcp_front.audit import AuditTrail
-from actors.mcp_front.exposed import Exposed
 from actors.mcp_front.front import Front
 from actors.mcp_front.links import Links
 from actors.mcp_front.naming import ToolNames
-from actors.mcp_front.server import make_server
-from actors.mcp_front.tools import TOOLS
+from actors.mcp_front.protocol.exposed import Exposed
+from actors.mcp_front.protocol.server import make_server
+from actors.mcp_front.tools.table import TOOLS
 from actors.mcp_front.wording import Wording
 from ipc.errors import ExpiredError, RemoteError, TooLargeError
 from ipc.link import Link

@@ -7,10 +7,10 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from actors.mcp_front import trace_answers
-from actors.mcp_front.answers import TEXT_CHARACTERS_MAX, Answer
-from actors.mcp_front.tools import TOOLS
-from actors.mcp_front.trace_answers import View
+from actors.mcp_front.answers import trace_answers
+from actors.mcp_front.answers.answer import TEXT_CHARACTERS_MAX, Answer
+from actors.mcp_front.answers.trace_answers import View
+from actors.mcp_front.tools.table import TOOLS
 from ratchet.errors import RequestError
 from ratchet.messages import SpanPage, StoredSpan
 from ratchet.models import JsonObject, Status

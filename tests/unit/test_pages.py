@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from actors.mcp_front.answers import Answer
+from actors.mcp_front.answers.answer import Answer
 from actors.mcp_front.pages import views
 from actors.mcp_front.pages.accept import prefers_html
 from actors.mcp_front.pages.rendering import visible

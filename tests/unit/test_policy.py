@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.mcp_front.tools import TOOLS
+from actors.mcp_front.tools.table import TOOLS
 from ratchet.config.mcp import ServerConfig
 from ratchet.errors import ForbiddenError, UnknownExecutionError
 from ratchet.policy.client import EVERY_PERMISSION, LOCAL, Client

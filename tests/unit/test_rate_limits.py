@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from actors.mcp_front.tools import TOOLS
+from actors.mcp_front.tools.table import TOOLS
 from ratchet.policy.rate_limits import TOOL_OF_SHORT_NAME, RateLimiter, limited_tool, parse_limit
 
 BOUND_SECONDS = 10.0

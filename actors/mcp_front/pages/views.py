@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
 
-from actors.mcp_front.answers import Answer, compact
+from actors.mcp_front.answers.answer import Answer, compact
 from actors.mcp_front.pages.rendering import page
 from actors.mcp_front.pages.waterfall import waterfall
 from ratchet.cli.quantities import duration

@@ -1,0 +1,1 @@
+"""What agents read: answers of bounded size, cause first, with the next call. Pure functions."""

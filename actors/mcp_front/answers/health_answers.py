@@ -1,0 +1,103 @@
+"""The system's health as an answer: problems first. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from actors.mcp_front.answers.answer import Answer, clip, paragraphs
+from ratchet.messages import Health, PeerHealth
+from ratchet.models import JsonObject
+
+_COUNTERS_MAX = 30
+_PEERS_MAX = 40
+
+
+def health(runner: Health | None, others: Mapping[str, Health | None], front: Health) -> Answer:
+    """The answer of `get_system_health`.
+
+    Args:
+        runner: The task-runner's own account; None where it did not answer.
+        others: What each store, and the llm-gateway where there is one, says by role; None where one did not answer.
+        front: This process's.
+    """
+    peers = [] if runner is None else runner.peers
+    problems = _problems(runner, others, peers)
+    known = [one for one in (runner, *others.values(), front) if one is not None]
+    structured: JsonObject = {
+        "status": "degraded" if problems else "ok",
+        "version": front.version,
+        "problems": problems,
+        "actors": [_peer(one) for one in peers[:_PEERS_MAX]],
+        "processes": [_process(one) for one in known],
+        "queue": _queue(runner),
+        "executions": {} if runner is None else runner.executions,
+        "stores": [store.model_dump() for one in known for store in one.stores],
+        "counters": _counters(known),
+        "tasks": None if runner is None else runner.tasks,
+        "broken_files": None if runner is None else runner.broken_files,
+    }
+    return Answer(structured, _text(structured))
+
+
+def _problems(runner: Health | None, others: Mapping[str, Health | None], peers: Sequence[PeerHealth]) -> list[str]:
+    if runner is None:
+        return ["task-runner did not answer: it may be restarting; call again in a few seconds"]
+    present = {peer.role for peer in peers}
+    found = [f"{role} is not connected" for role in (*others, "worker") if role not in present]
+    found += [f"{peer.name} is {peer.liveness}" for peer in peers if peer.liveness != "alive"]
+    found += [f"{role} did not answer" for role, one in others.items() if one is None and role in present]
+    if runner.broken_files:
+        found.append(f"{runner.broken_files} task files cannot be loaded: list_available_tasks shows why")
+    queued = runner.executions.get("queued", 0)
+    if runner.queue_limit is not None and queued >= runner.queue_limit:
+        found.append(f"the queue is full: {queued} executions wait")
+    return found
+
+
+def _peer(peer: PeerHealth) -> JsonObject:
+    return peer.model_dump(exclude={"incarnation"})
+
+
+def _process(one: Health) -> JsonObject:
+    return {
+        "name": one.name,
+        "pid": one.pid,
+        "version": one.version,
+        "uptime_seconds": round(one.uptime_seconds, 1),
+        "memory_bytes": one.memory_bytes,
+    }
+
+
+def _queue(runner: Health | None) -> JsonObject | None:
+    if runner is None:
+        return None
+    return {
+        "queued": runner.executions.get("queued", 0),
+        "running": runner.executions.get("running", 0),
+        "limit": runner.queue_limit,
+        "slots": runner.slots,
+        "slots_busy": runner.slots_busy,
+    }
+
+
+def _counters(known: Sequence[Health]) -> JsonObject:
+    """What was dropped, late, expired or refused, by process; only where there is any."""
+    found = {f"{one.name}.{name}": count for one in known for name, count in one.counters.items() if count}
+    return dict(sorted(found.items())[:_COUNTERS_MAX])
+
+
+def _text(structured: JsonObject) -> str:
+    queue, counters = structured["queue"], structured["counters"]
+    return paragraphs(
+        [
+            f"Ratchet {structured['version']} is {structured['status']}.",
+            *(f"- {clip(one, 300)}" for one in structured["problems"]),
+            None
+            if queue is None
+            else f"Queue: {queue['queued']} of {queue['limit']} waiting, {queue['running']} running, "
+            f"{queue['slots_busy']} of {queue['slots']} slots busy.",
+            *(f"{one['name']}: {one['liveness']}" for one in structured["actors"]),
+            *(f"{one['path']}: {one['rows']} rows, {one['bytes']} bytes" for one in structured["stores"]),
+            "Drops and refusals: " + ", ".join(f"{name} {count}" for name, count in counters.items())
+            if counters
+            else "Nothing was dropped.",
+        ]
+    )
