@@ -139,10 +139,16 @@ def test_nothing_is_left_one_second_after_the_supervisor_was_killed(project: Tin
     eventually(lambda: not any(map(exists, pids)), "every actor is gone", seconds=1.0)
 
 
+def daemon_of(project: TinyProject) -> int:
+    """The pid that the daemon of a worker writes; nobody waits for it to have done so."""
+    path = project.data_dir / "daemon.pid"
+    return int(eventually(lambda: path.exists() and path.read_text(), "the daemon runs"))
+
+
 def test_what_a_killed_worker_leaves_behind_is_killed(project: TinyProject) -> None:
     project.order("worker:1", daemon=True)
     project.up()
-    daemon = int((project.data_dir / "daemon.pid").read_text())
+    daemon = daemon_of(project)
     assert exists(daemon)
     project.order("worker:1")
     project.kill("worker:1")
@@ -152,7 +158,7 @@ def test_what_a_killed_worker_leaves_behind_is_killed(project: TinyProject) -> N
 def test_what_a_drained_worker_leaves_behind_is_killed(project: TinyProject) -> None:
     project.order("worker:1", daemon=True)
     process = project.up()
-    daemon = int((project.data_dir / "daemon.pid").read_text())
+    daemon = daemon_of(project)
     process.terminate()
     assert process.wait(BOUND_SECONDS) == 0
     assert not exists(daemon)
