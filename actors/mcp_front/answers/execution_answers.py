@@ -44,7 +44,25 @@ def status(
         called: Executions that its task called, newest first.
     """
     structured, parts = _outcome(execution, wording, output_offset=output_offset)
-    structured |= {
+    structured |= _record(execution)
+    if reruns:
+        structured["reruns"] = [{"execution_id": one.execution_id, "status": one.status.value} for one in reruns]
+    if called:
+        structured["called"] = [
+            {"execution_id": one.execution_id, "task_id": one.task_id, "status": one.status.value} for one in called
+        ]
+    _fit(structured)
+    told = [
+        *_details(execution, structured),
+        f"Run again as {', '.join(f'{one.execution_id} ({one.status})' for one in reruns)}" if reruns else None,
+        f"Called {', '.join(f'{one.task_id} {one.execution_id} ({one.status})' for one in called)}" if called else None,
+    ]
+    return _answer(execution, structured, [_headline(execution), *parts, *told, _next(structured)])
+
+
+def _record(execution: Execution) -> JsonObject:
+    """What is stored of an execution beside its outcome; what it does not have is left out."""
+    found: JsonObject = {
         "version": execution.version,
         "trace": execution.trace,
         "priority": execution.priority,
@@ -56,37 +74,27 @@ def status(
     }
     for name in ("waiting_for", "cancel_requested", "idempotency_key"):
         if (value := getattr(execution, name)) is not None:
-            structured[name] = value
+            found[name] = value
     if execution.metadata:
-        structured["metadata"] = execution.metadata
-    if reruns:
-        structured["reruns"] = [{"execution_id": one.execution_id, "status": one.status.value} for one in reruns]
+        found["metadata"] = execution.metadata
     if execution.lineage is not None:
-        structured["called_by"] = _caller(execution.lineage)
-    if called:
-        structured["called"] = [
-            {"execution_id": one.execution_id, "task_id": one.task_id, "status": one.status.value} for one in called
-        ]
-    given = compact(execution.input)
-    if wire_bytes(given) <= _INPUT_BYTES_MAX:
-        structured["input"] = execution.input
-    else:
-        structured["input_truncated"] = True
-    _fit(structured)
-    details = [
-        *parts,
-        f"Input: {clip(given, _INPUT_TEXT_CHARACTERS_MAX)}",
+        found["called_by"] = _caller(execution.lineage)
+    if wire_bytes(compact(execution.input)) <= _INPUT_BYTES_MAX:
+        return {**found, "input": execution.input}
+    return {**found, "input_truncated": True}
+
+
+def _details(execution: Execution, structured: JsonObject) -> list[str | None]:
+    """The same in words; None where there is nothing to say."""
+    return [
+        f"Input: {clip(compact(execution.input), _INPUT_TEXT_CHARACTERS_MAX)}",
         _times(structured),
         f"Waiting: {execution.waiting_for}" if execution.waiting_for else None,
         f"Cancel requested: {execution.cancel_requested}" if execution.cancel_requested is not None else None,
         f"Metadata: {clip(compact(execution.metadata), _INPUT_TEXT_CHARACTERS_MAX)}" if execution.metadata else None,
-        f"Run again as {', '.join(f'{one.execution_id} ({one.status})' for one in reruns)}" if reruns else None,
         _caller_text(execution.lineage),
-        f"Called {', '.join(f'{one.task_id} {one.execution_id} ({one.status})' for one in called)}" if called else None,
         f"Attempts: {len(execution.attempts)}" if len(execution.attempts) > 1 else None,
-        _next(structured),
     ]
-    return _answer(execution, structured, [_headline(execution), *details])
 
 
 def cancelled(execution: Execution, wording: Wording) -> Answer:
