@@ -56,27 +56,19 @@ class Llm:
         from ratchet.llm.schemas import Wanted  # what asks nobody need not load it
 
         wanted = Wanted(schema)
-        body = {
-            "messages": _messages(prompt, system),
-            "model": model,
-            "route": route,
-            "max_tokens": max_tokens,
-            "temperature": temperature,
-            "output_schema": wanted.schema,
-        }
+        asked = _asked(prompt, system, model=model, route=route, max_tokens=max_tokens, temperature=temperature)
 
         def read(reply: dict[str, Any], span: "Span") -> "Completion":
             made = wanted.read(reply)
             _describe(span, made)
             return made
 
-        attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model, "ratchet.llm.route": route}
         return self._calls.make(
             "llm.complete",
-            body,
+            {**asked, "output_schema": wanted.schema},
             read,
             name="llm.complete",
-            attributes={name: value for name, value in attributes.items() if value is not None},
+            attributes=_attributes(model, route),
             timeout_seconds=timeout,
         )
 
@@ -96,19 +88,12 @@ class Llm:
         Another route is asked only while no piece has come; an answer that ends in the middle is an error. Arguments
         and errors are those of `complete`; the errors are raised by the loop.
         """
-        body = {
-            "messages": _messages(prompt, system),
-            "model": model,
-            "route": route,
-            "max_tokens": max_tokens,
-            "temperature": temperature,
-        }
-        attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model, "ratchet.llm.route": route}
-        known = {name: value for name, value in attributes.items() if value is not None}
+        asked = _asked(prompt, system, model=model, route=route, max_tokens=max_tokens, temperature=temperature)
+        attributes = _attributes(model, route)
 
         def open_stream() -> "tuple[Items, Span]":
             return self._calls.open_stream(
-                "llm.stream", body, name="llm.stream", attributes=known, timeout_seconds=timeout
+                "llm.stream", asked, name="llm.stream", attributes=attributes, timeout_seconds=timeout
             )
 
         return LlmStream(open_stream, _describe)
@@ -228,6 +213,16 @@ if TYPE_CHECKING:
         ) -> Coroutine[Any, Any, RemoteResult]:
             """`Mcp.call_tool`."""
             ...
+
+
+def _asked(prompt: "Prompt", system: str | None, **how: Any) -> dict[str, Any]:
+    return {"messages": _messages(prompt, system), **how}
+
+
+def _attributes(model: str | None, route: str | None) -> dict[str, Any]:
+    """What is known of the call's span before there is an answer."""
+    known = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model, "ratchet.llm.route": route}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _messages(prompt: "Prompt", system: str | None) -> list[dict[str, Any]]:
