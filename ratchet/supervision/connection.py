@@ -91,7 +91,7 @@ class Connection:
             )
             del self._unsent[:sent]
         except BlockingIOError:
-            pass
+            pass  # the peer reads slowly: what is left waits until its socket takes more
         except OSError:
             # The reader learns of the end too, but only after what the peer sent before it.
             self._unsent.clear()

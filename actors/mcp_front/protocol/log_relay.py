@@ -6,6 +6,7 @@ before the end is sent before the answer, unless the client does not read.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -103,8 +104,6 @@ class LogRelay:
         self._cursor = page.next_cursor or self._cursor
 
     async def _pause(self) -> None:
-        try:
+        with suppress(TimeoutError):  # the call goes on
             async with asyncio.timeout(PACE_SECONDS):
                 await self._over.wait()
-        except TimeoutError:
-            pass
