@@ -8,23 +8,13 @@ from ipc.errors import IpcError
 from ipc.link import Request
 from ratchet import rpc
 from ratchet.actor import ActorHost, ActorSetup, run_actor
+from ratchet.bodies.common import Empty
+from ratchet.bodies.executions import GetExecution
+from ratchet.bodies.health import Health
+from ratchet.bodies.telemetry import AppendLogs, FollowLogs, LogBatch, LogPage, ReadLogs
 from ratchet.errors import RatchetError
 from ratchet.health import ProcessHealth
-from ratchet.messages import (
-    APPEND_LOGS,
-    FOLLOW_LOGS,
-    GET_EXECUTION,
-    GET_HEALTH,
-    READ_LOGS,
-    AppendLogs,
-    Empty,
-    FollowLogs,
-    GetExecution,
-    Health,
-    LogBatch,
-    LogPage,
-    ReadLogs,
-)
+from ratchet.messages import APPEND_LOGS, FOLLOW_LOGS, GET_EXECUTION, GET_HEALTH, READ_LOGS
 from ratchet.stores.database import Database
 from ratchet.stores.logs import LogStore
 

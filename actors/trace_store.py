@@ -3,8 +3,11 @@
 from ipc.link import Request
 from ratchet import rpc
 from ratchet.actor import ActorHost, ActorSetup, run_actor
+from ratchet.bodies.common import Empty
+from ratchet.bodies.health import Health
+from ratchet.bodies.telemetry import AppendSpans, ReadSpans, SpanPage
 from ratchet.health import ProcessHealth
-from ratchet.messages import APPEND_SPANS, GET_HEALTH, READ_SPANS, AppendSpans, Empty, Health, ReadSpans, SpanPage
+from ratchet.messages import APPEND_SPANS, GET_HEALTH, READ_SPANS
 from ratchet.stores.database import Database
 from ratchet.stores.spans import TraceStore
 

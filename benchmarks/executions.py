@@ -14,7 +14,8 @@ from benchmarks.processes import Folder, running_ratchet
 from ipc.link import Link
 from ipc.zeromq import ZmqLinkTransport
 from ratchet import rpc
-from ratchet.messages import SUBMIT, Submit
+from ratchet.bodies.executions import Submit
+from ratchet.messages import SUBMIT
 from ratchet.models import Source, Status
 from ratchet.project import find_project
 

@@ -5,7 +5,7 @@ Pure. A task knows under which span it called what; the runner, who called whom.
 
 from collections.abc import Iterable, Sequence
 
-from ratchet.messages import SpanPage, StoredSpan
+from ratchet.bodies.telemetry import SpanPage, StoredSpan
 from ratchet.models import Execution
 
 EXECUTIONS_MAX = 50  # below one, whose spans are shown beside its own

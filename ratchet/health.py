@@ -6,7 +6,7 @@ from typing import Any
 
 import psutil
 
-from ratchet.messages import Health
+from ratchet.bodies.health import Health
 from ratchet.version import VERSION
 
 

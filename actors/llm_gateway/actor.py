@@ -16,6 +16,8 @@ from ipc.link import Request
 from ipc.serving import Method
 from ratchet import messages, rpc
 from ratchet.actor import ActorHost
+from ratchet.bodies.common import Empty
+from ratchet.bodies.health import Health
 from ratchet.config import outward_secret_values
 from ratchet.config.llm import SCRIPTED, LlmConfig
 from ratchet.errors import RatchetError
@@ -31,7 +33,6 @@ from ratchet.llm.bodies import (
     RemoteServers,
     RemoteTools,
 )
-from ratchet.messages import Empty, Health
 from ratchet.models import Model
 from ratchet.redaction import Redactor
 

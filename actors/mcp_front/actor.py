@@ -14,8 +14,10 @@ from actors.mcp_front.wording import Wording
 from ipc.link import Request
 from ratchet import rpc
 from ratchet.actor import ActorHost, ActorSetup, run_actor
+from ratchet.bodies.common import Empty
+from ratchet.bodies.health import Health
 from ratchet.health import ProcessHealth
-from ratchet.messages import APPEND_AUDIT, GET_HEALTH, TOOLS_CHANGED, AppendAudit, Empty, Health, ToolsChanged
+from ratchet.messages import APPEND_AUDIT, GET_HEALTH, TOOLS_CHANGED, AppendAudit, ToolsChanged
 from ratchet.policy.profiles import Profiles, http_profiles, stdio_profiles
 from ratchet.supervision.resources import http_url
 

@@ -23,25 +23,13 @@ from ipc.zeromq import ZmqHubTransport
 from ratchet import messages, rpc
 from ratchet.access import ACCESS
 from ratchet.actor import ActorHost
+from ratchet.bodies.attempts import AttemptProgress, AttemptReport, DescribeFile, FileDescription, RegisterWorker
+from ratchet.bodies.common import Empty
+from ratchet.bodies.executions import ListTasks
+from ratchet.bodies.health import Health, PeerHealth
 from ratchet.errors import RatchetError, UnavailableError
 from ratchet.health import ProcessHealth
-from ratchet.messages import (
-    Admission,
-    Admit,
-    AppendAudit,
-    AttemptProgress,
-    AttemptReport,
-    AuditPage,
-    DescribeFile,
-    Empty,
-    FileDescription,
-    Health,
-    ListTasks,
-    PeerHealth,
-    ReadAudit,
-    RegisterWorker,
-    ToolsChanged,
-)
+from ratchet.messages import Admission, Admit, AppendAudit, AuditPage, ReadAudit, ToolsChanged
 from ratchet.models import Category, Failure, ProcessEnd, Status, Task
 from ratchet.policy.rate_limits import RateLimiter
 from ratchet.runtime.versions import version_of

@@ -1,8 +1,8 @@
 """On whose behalf a request is made, and which tasks exist for whom."""
 
 from ipc.link import Request
+from ratchet.bodies.common import OnBehalf
 from ratchet.errors import ForbiddenError
-from ratchet.messages import OnBehalf
 from ratchet.models import Task
 from ratchet.policy.client import Client
 from ratchet.policy.decision import Action, decide

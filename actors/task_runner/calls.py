@@ -14,8 +14,9 @@ from actors.task_runner.dispatcher import Dispatcher
 from actors.task_runner.ledger import Ledger
 from actors.task_runner.live import Live
 from ipc.link import Request
+from ratchet.bodies.executions import RunTask, Submit
 from ratchet.errors import CallTimeoutError, ForbiddenError, StaleFenceError, TooDeepError
-from ratchet.messages import RunEnd, RunTask, Submit
+from ratchet.messages import RunEnd
 from ratchet.models import Execution, Lineage, Source, Status
 
 _WITHDRAWN = "the execution that called it no longer waits for it"

@@ -15,8 +15,8 @@ from pathlib import Path
 import structlog
 
 from actors.task_runner.behalf import exists_for, task_action
+from ratchet.bodies.attempts import FileDescription
 from ratchet.errors import BrokenTaskError, UnknownTaskError
-from ratchet.messages import FileDescription
 from ratchet.models import BrokenFile, Task
 from ratchet.policy.client import Client
 from ratchet.policy.decision import decide

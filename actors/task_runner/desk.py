@@ -19,9 +19,9 @@ from actors.task_runner.live import Live, new_attempt
 from actors.task_runner.workers import Workers
 from ipc.link import Request
 from ratchet import rpc
+from ratchet.bodies.executions import CancelExecution, ExecutionPage, GetExecution, ListExecutions, Submit
 from ratchet.errors import IdempotencyConflictError, InvalidInputError, QueueFullError, TooManyExecutionsError
 from ratchet.lifecycle import State
-from ratchet.messages import CancelExecution, ExecutionPage, GetExecution, ListExecutions, Submit
 from ratchet.models import Execution, JsonObject, Lineage, Source, Status, Task
 from ratchet.policy.client import Client
 from ratchet.policy.decision import Action

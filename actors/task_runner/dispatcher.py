@@ -21,9 +21,16 @@ from actors.task_runner.workers import Worker, Workers
 from ipc.errors import BusyError, DeniedError, IpcError, UnknownMethodError, UnreachableError
 from ipc.link import Link
 from ratchet import messages, rpc
+from ratchet.bodies.attempts import (
+    AttemptOrder,
+    AttemptProgress,
+    AttemptReport,
+    RegisterWorker,
+    Reregister,
+    StopAttempt,
+)
 from ratchet.errors import RatchetError, RequestError, StaleFenceError, StoreError, UnavailableError
 from ratchet.lifecycle import CancelRequested, Effect, Ended, Finish, Placed, Requeue, Stop, Undelivered, Unrunnable
-from ratchet.messages import AttemptOrder, AttemptProgress, AttemptReport, RegisterWorker, Reregister, StopAttempt
 from ratchet.models import Attempt, Category, Failure, Status, Task
 
 log = structlog.stdlib.get_logger("task-runner")

@@ -17,9 +17,11 @@ from actors.task_runner.live import Live, with_attempt
 from ipc.errors import IpcError
 from ipc.link import Link
 from ratchet import messages, rpc
+from ratchet.bodies.attempts import AttemptReport
+from ratchet.bodies.common import Empty
+from ratchet.bodies.telemetry import AppendLogs, AppendSpans
 from ratchet.errors import RatchetError, StaleFenceError, StoreError
 from ratchet.lifecycle import Effect, Ended, Undelivered
-from ratchet.messages import AppendLogs, AppendSpans, AttemptReport, Empty
 from ratchet.models import Attempt, Execution, Telemetry
 
 log = structlog.stdlib.get_logger("task-runner")

@@ -12,9 +12,10 @@ import structlog
 from actors.task_runner.behalf import acting, exists_for
 from actors.task_runner.catalogue import Catalogue
 from ipc.link import Request
+from ratchet.bodies.executions import ListTools
 from ratchet.errors import RatchetError
 from ratchet.exposure import Exposure, expose
-from ratchet.messages import ExposedTools, ListTools
+from ratchet.messages import ExposedTools
 from ratchet.models import BrokenFile
 from ratchet.policy.client import Client
 

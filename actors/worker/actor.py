@@ -15,21 +15,21 @@ from ipc.errors import IpcError
 from ipc.link import Request
 from ratchet import messages, rpc
 from ratchet.actor import ActorHost
-from ratchet.config import secret_values
-from ratchet.errors import RatchetError, StaleFenceError, StartupError, UnavailableError
-from ratchet.health import ProcessHealth
-from ratchet.messages import (
+from ratchet.bodies.attempts import (
     AttemptOrder,
     AttemptReport,
     AttemptTaken,
     DescribeFile,
-    Empty,
     FileDescription,
-    Health,
     RegisterWorker,
     Reregister,
     StopAttempt,
 )
+from ratchet.bodies.common import Empty
+from ratchet.bodies.health import Health
+from ratchet.config import secret_values
+from ratchet.errors import RatchetError, StaleFenceError, StartupError, UnavailableError
+from ratchet.health import ProcessHealth
 from ratchet.models import Category, Failure
 from ratchet.redaction import Redactor
 

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from actors.worker.child import Child
 from actors.worker.pool import Pool
 from actors.worker.zygote import Zygote
+from ratchet.bodies.attempts import FileDescription
 from ratchet.errors import UnavailableError
-from ratchet.messages import FileDescription
 from ratchet.models import BrokenFile
 from ratchet.runtime.versions import version_of
 

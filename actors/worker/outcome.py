@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from actors.worker.zygote import ChildExit
-from ratchet.messages import AttemptReport
+from ratchet.bodies.attempts import AttemptReport
 from ratchet.models import Category, Failure, ProcessEnd, Rung
 
 

@@ -17,6 +17,7 @@ from actors.worker.child import Child
 from ipc.errors import BusyError, ExpiredError, IpcError, LostError, TooLargeError, UnreachableError
 from ipc.link import Link
 from ratchet import messages, rpc
+from ratchet.bodies.attempts import AttemptOrder
 from ratchet.calling import OUTSTANDING_MAX, STREAM_ITEMS
 from ratchet.channel import ChannelError
 from ratchet.errors import (
@@ -27,7 +28,7 @@ from ratchet.errors import (
     RequestError,
     UnavailableError,
 )
-from ratchet.messages import AttemptOrder, Procedure, StreamProcedure
+from ratchet.messages import Procedure, StreamProcedure
 from ratchet.models import FromTask
 
 log = structlog.stdlib.get_logger("worker")

@@ -16,8 +16,8 @@ from actors.worker.relay import Relay
 from actors.worker.telemetry import AttemptTelemetry
 from ipc.link import Link
 from ratchet import messages, rpc
+from ratchet.bodies.attempts import AttemptOrder, AttemptProgress, AttemptReport
 from ratchet.config import Config
-from ratchet.messages import AttemptOrder, AttemptProgress, AttemptReport
 from ratchet.models import Category, ProcessEnd, Progress
 from ratchet.redaction import Redactor
 

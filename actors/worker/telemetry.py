@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from ipc.errors import IpcError
 from ipc.link import Link
 from ratchet import messages, rpc
+from ratchet.bodies.attempts import AttemptOrder
+from ratchet.bodies.telemetry import AppendLogs, AppendSpans
 from ratchet.errors import RatchetError
-from ratchet.messages import AppendLogs, AppendSpans, AttemptOrder
 from ratchet.models import Level, LogRecord, Model, Span, Telemetry
 from ratchet.redaction import Redactor
 

@@ -39,9 +39,10 @@ def _offered(ctx: typer.Context, question: Any) -> list[tuple[str, str]]:
 
 
 async def _tasks(project: Any) -> list[tuple[str, str]]:
+    from ratchet.bodies.executions import ListTasks
     from ratchet.cli.connection import connect
     from ratchet.cli.render import one_line
-    from ratchet.messages import LIST_TASKS, ListTasks
+    from ratchet.messages import LIST_TASKS
 
     async with connect(project, welcome_seconds=WELCOME_SECONDS) as client:
         found = await client.call(LIST_TASKS, ListTasks(), timeout_seconds=ANSWER_SECONDS)
@@ -49,8 +50,9 @@ async def _tasks(project: Any) -> list[tuple[str, str]]:
 
 
 async def _executions(project: Any) -> list[tuple[str, str]]:
+    from ratchet.bodies.executions import ListExecutions
     from ratchet.cli.connection import connect
-    from ratchet.messages import LIST_EXECUTIONS, ListExecutions
+    from ratchet.messages import LIST_EXECUTIONS
 
     async with connect(project, welcome_seconds=WELCOME_SECONDS) as client:
         found = await client.call(LIST_EXECUTIONS, ListExecutions(limit=20), timeout_seconds=ANSWER_SECONDS)

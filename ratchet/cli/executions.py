@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
+from ratchet.bodies.executions import CancelExecution, ListExecutions
 from ratchet.cli import arguments
 from ratchet.cli.connection import connect
 from ratchet.cli.execution_view import execution_details, execution_list, outcome
 from ratchet.cli.identifiers import find_execution
 from ratchet.cli.options import ConfigOption, DataDirOption, ExecutionArgument, JsonOption, Scope, scope
 from ratchet.cli.render import line
-from ratchet.messages import CANCEL_EXECUTION, LIST_EXECUTIONS, CancelExecution, ListExecutions
+from ratchet.messages import CANCEL_EXECUTION, LIST_EXECUTIONS
 from ratchet.models import Execution, Status
 
 _PAGE = 500

@@ -10,17 +10,11 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
 from ipc.errors import IpcError
+from ratchet.bodies.executions import CancelExecution, GetExecution
+from ratchet.bodies.telemetry import ReadLogs, StoredLogRecord
 from ratchet.cli.connection import Caller
 from ratchet.errors import UnavailableError
-from ratchet.messages import (
-    CANCEL_EXECUTION,
-    GET_EXECUTION,
-    READ_LOGS,
-    CancelExecution,
-    GetExecution,
-    ReadLogs,
-    StoredLogRecord,
-)
+from ratchet.messages import CANCEL_EXECUTION, GET_EXECUTION, READ_LOGS
 from ratchet.models import Execution, JsonObject
 
 # One long-poll. Calls may take longer by the slack, so that a runner that restarts meanwhile can still answer.

@@ -1,8 +1,9 @@
 """Execution ids as people give them: whole, abbreviated, or `last`."""
 
+from ratchet.bodies.executions import GetExecution, ListExecutions
 from ratchet.cli.connection import Caller
 from ratchet.errors import UnknownExecutionError
-from ratchet.messages import GET_EXECUTION, LIST_EXECUTIONS, GetExecution, ListExecutions
+from ratchet.messages import GET_EXECUTION, LIST_EXECUTIONS
 from ratchet.models import Execution
 
 LAST = "last"

@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from ipc.errors import BusyError, LostError, UnreachableError
+from ratchet.bodies.telemetry import FollowLogs, LogPage, ReadLogs, StoredLogRecord
 from ratchet.cli.connection import Client, connect
 from ratchet.cli.identifiers import find_execution
 from ratchet.cli.log_view import counts_line, record_blocks
 from ratchet.cli.options import ConfigOption, DataDirOption, ExecutionArgument, JsonOption, Scope, scope
 from ratchet.cli.render import Piece, line
 from ratchet.errors import UnavailableError
-from ratchet.messages import FOLLOW_LOGS, READ_LOGS, FollowLogs, LogPage, ReadLogs, StoredLogRecord
+from ratchet.messages import FOLLOW_LOGS, READ_LOGS
 from ratchet.models import Level
 
 _PAGE = 500

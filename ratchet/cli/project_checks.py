@@ -14,12 +14,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ipc.errors import IpcError
+from ratchet.bodies.common import Empty
+from ratchet.bodies.executions import Catalogue, ListTasks
+from ratchet.bodies.health import Health
 from ratchet.cli.checks import Check, probe_imports
 from ratchet.cli.connection import connect
 from ratchet.cli.quantities import size
 from ratchet.config import Config, load_config
 from ratchet.errors import NotRunningError, RatchetError
-from ratchet.messages import GET_HEALTH, LIST_TASKS, Catalogue, Empty, Health, ListTasks
+from ratchet.messages import GET_HEALTH, LIST_TASKS
 from ratchet.project import Project
 from ratchet.supervision.client import SupervisorClient
 from ratchet.supervision.resources import bind_http, prepare_data_dir

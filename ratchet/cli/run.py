@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ratchet.bodies.executions import Submit
 from ratchet.cli import arguments, exits
 from ratchet.cli.connection import connect
 from ratchet.cli.execution_view import next_steps, outcome
@@ -18,7 +19,7 @@ from ratchet.cli.options import ConfigOption, DataDirOption, JsonOption, Scope, 
 from ratchet.cli.render import Piece, line
 from ratchet.cli.run_display import display_for
 from ratchet.execution_ids import new_execution_id
-from ratchet.messages import SUBMIT, Submit
+from ratchet.messages import SUBMIT
 from ratchet.models import Execution, Source, Status
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from ratchet.bodies.telemetry import StoredLogRecord
 from ratchet.cli.execution_view import progress_text
 from ratchet.cli.log_view import record_blocks
 from ratchet.cli.render import Block, Piece, line, one_line, styled
 from ratchet.cli.terminal import Terminal
-from ratchet.messages import StoredLogRecord
 from ratchet.models import JsonObject
 
 if TYPE_CHECKING:

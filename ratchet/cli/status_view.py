@@ -1,8 +1,8 @@
 """How a supervisor and its actors look."""
 
+from ratchet.bodies.health import Health
 from ratchet.cli.quantities import duration, size
 from ratchet.cli.render import Block, Column, Line, Piece, Table, line, one_line
-from ratchet.messages import Health
 from ratchet.supervision.states import State
 from ratchet.supervision.status import ChildStatus, SupervisorStatus
 

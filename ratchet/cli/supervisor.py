@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from ipc.errors import IpcError
+from ratchet.bodies.common import Empty
+from ratchet.bodies.health import Health
 from ratchet.cli.connection import connect
 from ratchet.cli.options import ConfigOption, DataDirOption, JsonOption, Scope, scope
 from ratchet.cli.render import Piece, line
 from ratchet.errors import RatchetError
-from ratchet.messages import GET_HEALTH, Empty, Health
+from ratchet.messages import GET_HEALTH
 from ratchet.models import JsonObject
 
 if TYPE_CHECKING:

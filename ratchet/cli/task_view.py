@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from ratchet.bodies.executions import Catalogue
 from ratchet.cli.render import Block, Column, Json, Line, Piece, Table, heading, line, one_line
-from ratchet.messages import Catalogue
 from ratchet.models import BrokenFile, Task
 
 _COLUMNS = (

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
+from ratchet.bodies.executions import Catalogue, ListTasks
 from ratchet.cli.connection import connect
 from ratchet.cli.options import ConfigOption, DataDirOption, JsonOption, Scope, scope
 from ratchet.cli.task_view import catalogue_blocks
-from ratchet.messages import LIST_TASKS, Catalogue, ListTasks
+from ratchet.messages import LIST_TASKS
 
 
 def tasks(

@@ -6,11 +6,13 @@ import dataclasses
 import typer
 
 from ratchet import family_trace
+from ratchet.bodies.executions import ListExecutions
+from ratchet.bodies.telemetry import ReadSpans, SpanPage
 from ratchet.cli.connection import connect
 from ratchet.cli.identifiers import find_execution
 from ratchet.cli.options import ConfigOption, DataDirOption, ExecutionArgument, JsonOption, Scope, scope
 from ratchet.cli.trace_view import trace_blocks
-from ratchet.messages import LIST_EXECUTIONS, READ_SPANS, ListExecutions, ReadSpans, SpanPage
+from ratchet.messages import LIST_EXECUTIONS, READ_SPANS
 from ratchet.models import Execution, JsonObject
 from ratchet.trace import bottlenecks, build, critical_path
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from ratchet.bodies.telemetry import SpanPage
 from ratchet.cli.execution_view import STATUS_STYLES
 from ratchet.cli.quantities import duration
 from ratchet.cli.render import Block, Line, Piece, heading, line, one_line
-from ratchet.messages import SpanPage
 from ratchet.models import Execution
 from ratchet.trace import PathStep, Trace, WaterfallRow, bottlenecks, build, critical_path, waterfall
 

@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from ratchet.bodies.health import StoreHealth
 from ratchet.errors import StoreError
-from ratchet.messages import StoreHealth
 from ratchet.stores.connection import Connection, reader, writer
 from ratchet.stores.failures import store_error
 from ratchet.stores.group_commit import PENDING_MAX, GroupCommit, Row, Statement, Write

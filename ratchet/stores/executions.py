@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
+from ratchet.bodies.attempts import FileDescription
+from ratchet.bodies.executions import ExecutionPage, ListExecutions
 from ratchet.errors import IdempotencyConflictError
-from ratchet.messages import ExecutionPage, FileDescription, ListExecutions
 from ratchet.models import Attempt, Execution, Failure, Progress, Status
 from ratchet.stores.bounds import take
 from ratchet.stores.database import Database

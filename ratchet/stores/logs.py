@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from ratchet.bodies.telemetry import AppendLogs, FollowLogs, LogBatch, LogPage, ReadLogs, StoredLogRecord
 from ratchet.errors import RequestError, UnavailableError
-from ratchet.messages import AppendLogs, FollowLogs, LogBatch, LogPage, ReadLogs, StoredLogRecord
 from ratchet.models import LEVELS, Level, LogRecord
 from ratchet.stores.arrivals import Arrivals
 from ratchet.stores.bounds import PAGE_BYTES_MAX, take

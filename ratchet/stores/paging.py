@@ -9,8 +9,8 @@ import json
 import re
 from contextlib import suppress
 
+from ratchet.bodies.executions import ListExecutions
 from ratchet.errors import RequestError
-from ratchet.messages import ListExecutions
 from ratchet.models import Execution, Status
 from ratchet.stores.group_commit import SqlValue
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from ratchet.bodies.telemetry import AppendSpans, ReadSpans, SpanPage, StoredSpan
 from ratchet.errors import RequestError
-from ratchet.messages import AppendSpans, ReadSpans, SpanPage, StoredSpan
 from ratchet.models import Span
 from ratchet.stores.bounds import take
 from ratchet.stores.database import Database

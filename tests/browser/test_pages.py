@@ -9,9 +9,10 @@ from starlette.responses import Response
 
 from actors.mcp_front.answers.answer import Answer
 from actors.mcp_front.pages import views
+from ratchet.bodies.executions import Submit
 from ratchet.cli.connection import connect
 from ratchet.execution_ids import new_execution_id
-from ratchet.messages import SUBMIT, Submit
+from ratchet.messages import SUBMIT
 from ratchet.models import Source
 from tests.harness import Json, RunningProject
 from tests.unit.page_examples import EVIL, concurrent, hostile, large

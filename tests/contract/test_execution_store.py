@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from ratchet.bodies.attempts import FileDescription
+from ratchet.bodies.executions import ListExecutions
 from ratchet.errors import IdempotencyConflictError, RequestError
-from ratchet.messages import FileDescription, ListExecutions
 from ratchet.models import Attempt, Category, Execution, Failure, Lineage, ProcessEnd, Progress, Source, Status, Task
 from ratchet.stores.database import Database
 from ratchet.stores.executions import ExecutionStore

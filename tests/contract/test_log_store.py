@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from ratchet.bodies.telemetry import AppendLogs, FollowLogs, LogPage, ReadLogs
 from ratchet.errors import RequestError, UnavailableError
-from ratchet.messages import AppendLogs, FollowLogs, LogPage, ReadLogs
 from ratchet.models import ExceptionInfo, LogRecord
 from ratchet.stores.database import Database
 from ratchet.stores.logs import LogStore

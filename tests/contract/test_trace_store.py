@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from ratchet.bodies.telemetry import AppendSpans, ReadSpans, SpanPage
 from ratchet.errors import RequestError
-from ratchet.messages import AppendSpans, ReadSpans, SpanPage
 from ratchet.models import Span
 from ratchet.stores.database import Database
 from ratchet.stores.spans import TraceStore

@@ -21,6 +21,7 @@ from ipc.link import Link
 from ipc.zeromq import ZmqHubTransport
 from ratchet import channel, rpc
 from ratchet.access import ACCESS
+from ratchet.bodies.common import Empty
 from ratchet.llm.bodies import (
     CallRemoteTool,
     ChatMessage,
@@ -31,7 +32,7 @@ from ratchet.llm.bodies import (
     RemoteResult,
     RemoteServer,
 )
-from ratchet.messages import GET_HEALTH, LLM_COMPLETE, MCP_CALL_TOOL, MCP_LIST_SERVERS, MCP_LIST_TOOLS, Empty
+from ratchet.messages import GET_HEALTH, LLM_COMPLETE, MCP_CALL_TOOL, MCP_LIST_SERVERS, MCP_LIST_TOOLS
 from ratchet.project import find_project
 
 SOON = 20.0

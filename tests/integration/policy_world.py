@@ -10,8 +10,9 @@ from mcp import Client
 from mcp.client.sse import sse_client
 
 from actors.mcp_front.answers.failures import REFUSED_CATEGORIES
+from ratchet.bodies.executions import Submit
 from ratchet.cli.connection import connect
-from ratchet.messages import SUBMIT, Submit
+from ratchet.messages import SUBMIT
 from ratchet.models import Execution, Source
 from tests.harness import Json, RunningProject
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from ipc.credit import WINDOW_ITEMS
+from ratchet.bodies.common import Empty
+from ratchet.bodies.health import Health
 from ratchet.cli.connection import connect
-from ratchet.messages import GET_HEALTH, Empty, Health
+from ratchet.messages import GET_HEALTH
 from tests.harness import eventually, started_project
 from tests.integration.command_line import SECONDS_MAX, TASKS, CommandLine
 

@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from ratchet import rpc
+from ratchet.bodies.common import Empty
 from ratchet.errors import (
     LlmAnswerError,
     LlmBudgetError,
@@ -19,7 +20,7 @@ from ratchet.errors import (
     LlmUnavailableError,
     RequestError,
 )
-from ratchet.messages import GET_HEALTH, Empty
+from ratchet.messages import GET_HEALTH
 from tests.integration.fake_provider import FakeProvider, fake_provider
 from tests.integration.gateway_world import SOON, Gateway, gateway
 

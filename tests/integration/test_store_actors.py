@@ -21,19 +21,10 @@ from ipc.hub import Hub
 from ipc.link import Link
 from ipc.zeromq import ZmqHubTransport
 from ratchet import channel, rpc
+from ratchet.bodies.common import Empty
+from ratchet.bodies.telemetry import AppendLogs, AppendSpans, ReadLogs, ReadSpans
 from ratchet.errors import RequestError
-from ratchet.messages import (
-    APPEND_LOGS,
-    APPEND_SPANS,
-    GET_HEALTH,
-    READ_LOGS,
-    READ_SPANS,
-    AppendLogs,
-    AppendSpans,
-    Empty,
-    ReadLogs,
-    ReadSpans,
-)
+from ratchet.messages import APPEND_LOGS, APPEND_SPANS, GET_HEALTH, READ_LOGS, READ_SPANS
 from ratchet.models import LogRecord, Span
 from ratchet.project import Project, find_project
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ratchet.messages import FileDescription
+from ratchet.bodies.attempts import FileDescription
 from ratchet.runtime.versions import version_of
 from tests.processes.zygote_harness import ZygoteHandle, write
 

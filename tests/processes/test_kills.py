@@ -15,9 +15,9 @@ import pytest
 
 from ipc.errors import IpcError
 from ratchet import messages
+from ratchet.bodies.executions import GetExecution, Submit
 from ratchet.cli.connection import Client, connect
 from ratchet.errors import RatchetError
-from ratchet.messages import GetExecution, Submit
 from ratchet.models import Execution, Source
 from tests.harness import RunningProject, eventually_async, running_project
 

@@ -14,10 +14,10 @@ import pytest
 from mcp.types import CallToolResult
 
 from ratchet import messages
+from ratchet.bodies.executions import CancelExecution, GetExecution, ListExecutions, Submit
 from ratchet.cli.connection import Client, connect
 from ratchet.errors import QueueFullError
 from ratchet.execution_ids import new_execution_id
-from ratchet.messages import CancelExecution, GetExecution, ListExecutions, Submit
 from ratchet.models import Execution, Source, Status
 from tests.harness import RunningProject, eventually_async, started_project
 

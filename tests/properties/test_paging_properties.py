@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ratchet.messages import AppendLogs, ListExecutions, ReadLogs
+from ratchet.bodies.executions import ListExecutions
+from ratchet.bodies.telemetry import AppendLogs, ReadLogs
 from ratchet.models import LEVELS, Execution, LogRecord, Source, Status
 from ratchet.policy.client import Client
 from ratchet.stores.database import Database

@@ -5,7 +5,7 @@ from typing import Any
 from actors.mcp_front.links import Links
 from actors.mcp_front.naming import ToolNames
 from actors.mcp_front.wording import Wording
-from ratchet.messages import StoredLogRecord, StoredSpan
+from ratchet.bodies.telemetry import StoredLogRecord, StoredSpan
 from ratchet.models import (
     Attempt,
     Category,

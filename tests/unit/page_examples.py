@@ -9,7 +9,7 @@ from actors.mcp_front.answers.answer import Answer
 from actors.mcp_front.answers.log_answers import Fetched, room
 from actors.mcp_front.answers.trace_answers import View
 from actors.mcp_front.pages.views import Ask
-from ratchet.messages import LogPage, SpanPage, StoredLogRecord, StoredSpan
+from ratchet.bodies.telemetry import LogPage, SpanPage, StoredLogRecord, StoredSpan
 from ratchet.models import LEVELS, ExceptionInfo, Execution, JsonObject, Status
 from tests.unit.mcp_examples import WORDING, execution, failure, record, span
 

@@ -7,16 +7,9 @@ from typing import Any
 import pytest
 
 from ipc.errors import UnreachableError
+from ratchet.bodies.telemetry import LogPage, ReadLogs, StoredLogRecord
 from ratchet.cli.follow import LeftRunning, follow
-from ratchet.messages import (
-    CANCEL_EXECUTION,
-    GET_EXECUTION,
-    READ_LOGS,
-    LogPage,
-    Procedure,
-    ReadLogs,
-    StoredLogRecord,
-)
+from ratchet.messages import CANCEL_EXECUTION, GET_EXECUTION, READ_LOGS, Procedure
 from ratchet.models import Execution, JsonObject, Source, Status
 
 BOUND = 5.0

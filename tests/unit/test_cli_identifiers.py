@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from ratchet.bodies.executions import ExecutionPage
 from ratchet.cli.identifiers import find_execution
 from ratchet.errors import UnknownExecutionError
-from ratchet.messages import GET_EXECUTION, LIST_EXECUTIONS, ExecutionPage, Procedure
+from ratchet.messages import GET_EXECUTION, LIST_EXECUTIONS, Procedure
 from ratchet.models import Execution, JsonObject, Source, Status
 
 

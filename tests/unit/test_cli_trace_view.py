@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from ratchet.bodies.telemetry import SpanPage, StoredSpan
 from ratchet.cli.render import plain
 from ratchet.cli.trace_view import bar, trace_blocks
-from ratchet.messages import SpanPage, StoredSpan
 from ratchet.models import Execution, Source, Status
 
 MS = 1_000_000

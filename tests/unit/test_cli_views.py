@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+from ratchet.bodies.executions import Catalogue
+from ratchet.bodies.health import Health
 from ratchet.cli.execution_view import execution_details, execution_list, outcome
 from ratchet.cli.failure_view import failure_blocks
 from ratchet.cli.log_view import counts_line, record_blocks
 from ratchet.cli.render import plain
 from ratchet.cli.status_view import status_blocks
 from ratchet.cli.task_view import catalogue_blocks
-from ratchet.messages import Catalogue, Health
 from ratchet.models import (
     Attempt,
     BrokenFile,

@@ -1,7 +1,7 @@
 """Spans of executions that called one another, as one page."""
 
+from ratchet.bodies.telemetry import SpanPage, StoredSpan
 from ratchet.family_trace import below, calls_others, joined
-from ratchet.messages import SpanPage, StoredSpan
 from ratchet.models import Execution, Lineage, Source, Status
 
 

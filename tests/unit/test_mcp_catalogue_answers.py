@@ -11,8 +11,9 @@ from actors.mcp_front.answers.answer import TEXT_CHARACTERS_MAX, Answer
 from actors.mcp_front.answers.catalogue_answers import signature
 from actors.mcp_front.naming import ToolNames
 from actors.mcp_front.tools.table import TOOLS
+from ratchet.bodies.executions import Catalogue
+from ratchet.bodies.health import Health, PeerHealth, StoreHealth
 from ratchet.errors import RequestError
-from ratchet.messages import Catalogue, Health, PeerHealth, StoreHealth
 from ratchet.models import BrokenFile, Task
 
 SCHEMA: dict[str, Any] = {

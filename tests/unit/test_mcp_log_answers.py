@@ -11,7 +11,7 @@ from actors.mcp_front.answers import log_answers
 from actors.mcp_front.answers.answer import TEXT_CHARACTERS_MAX, Answer
 from actors.mcp_front.answers.log_answers import DETAILED_CHARACTERS_MAX, Fetched, Format, room
 from actors.mcp_front.tools.table import TOOLS
-from ratchet.messages import LogPage, StoredLogRecord
+from ratchet.bodies.telemetry import LogPage, StoredLogRecord
 from ratchet.models import LEVELS, Attempt, ExceptionInfo, Status
 from tests.unit.mcp_examples import START_NS, WORDING, execution, record
 

@@ -9,7 +9,7 @@ import pytest
 from actors.mcp_front.protocol.log_relay import LogRelay
 from actors.mcp_front.protocol.loudness import Loudness
 from ipc.errors import LostError
-from ratchet.messages import LogPage, StoredLogRecord
+from ratchet.bodies.telemetry import LogPage, StoredLogRecord
 
 PAGE = 10
 

@@ -11,8 +11,8 @@ from actors.mcp_front.answers import trace_answers
 from actors.mcp_front.answers.answer import TEXT_CHARACTERS_MAX, Answer
 from actors.mcp_front.answers.trace_answers import View
 from actors.mcp_front.tools.table import TOOLS
+from ratchet.bodies.telemetry import SpanPage, StoredSpan
 from ratchet.errors import RequestError
-from ratchet.messages import SpanPage, StoredSpan
 from ratchet.models import JsonObject, Status
 from tests.unit.mcp_examples import WORDING, execution, span
 

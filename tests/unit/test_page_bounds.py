@@ -3,7 +3,7 @@
 import pytest
 
 from ipc.envelope import BODY_BYTES_MAX
-from ratchet.messages import LogPage, StoredLogRecord
+from ratchet.bodies.telemetry import LogPage, StoredLogRecord
 from ratchet.stores.bounds import PAGE_BYTES_MAX, take
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from ratchet.messages import AppendLogs, ListExecutions, ReadAudit, ReadLogs, ReadSpans
+from ratchet.bodies.executions import ListExecutions
+from ratchet.bodies.telemetry import AppendLogs, ReadLogs, ReadSpans
+from ratchet.messages import ReadAudit
 from ratchet.models import LEVELS, Attempt, Execution, LogRecord, Source, Status
 from ratchet.policy.client import Client
 from ratchet.stores.audit import AuditStore

@@ -6,9 +6,9 @@ from typing import Any
 
 from actors.mcp_front.answers.answer import LIST_CHARACTERS_MAX, Answer, clip, compact, fitting, paragraphs
 from actors.mcp_front.naming import ToolNames
+from ratchet.bodies.executions import Catalogue
 from ratchet.errors import RequestError
 from ratchet.exposure import UNEXPOSED
-from ratchet.messages import Catalogue
 from ratchet.models import BrokenFile, JsonObject, Task
 
 _DESCRIPTION_CHARACTERS_MAX = 400

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from actors.mcp_front.answers.answer import Answer, clip, paragraphs
-from ratchet.messages import Health, PeerHealth
+from ratchet.bodies.health import Health, PeerHealth
 from ratchet.models import JsonObject
 
 _COUNTERS_MAX = 30

@@ -16,8 +16,8 @@ from actors.mcp_front.answers.answer import (
 from actors.mcp_front.tools.moments import iso
 from actors.mcp_front.wording import Wording
 from ratchet.analysis import logged_suggestions
+from ratchet.bodies.telemetry import LogPage, StoredLogRecord
 from ratchet.logsummary import Repeated, collapse, template
-from ratchet.messages import LogPage, StoredLogRecord
 from ratchet.models import Execution, JsonObject, LogRecord, Status
 
 Format = Literal["concise", "detailed"]

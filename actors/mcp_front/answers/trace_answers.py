@@ -17,9 +17,9 @@ from actors.mcp_front.answers.answer import (
 )
 from actors.mcp_front.tools.moments import iso
 from actors.mcp_front.wording import Wording
+from ratchet.bodies.telemetry import SpanPage
 from ratchet.errors import RequestError
 from ratchet.insights import insights
-from ratchet.messages import SpanPage
 from ratchet.models import Execution, JsonObject, Span
 from ratchet.trace import Bottleneck, Node, PathStep, Trace, bottlenecks, build, critical_path
 

@@ -13,7 +13,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from actors.mcp_front.caller import Caller, Context, caller_in
 from actors.mcp_front.front import Front
 from actors.mcp_front.protocol.log_relay import LogWish
-from ratchet.messages import StoredLogRecord
+from ratchet.bodies.telemetry import StoredLogRecord
 from ratchet.models import LEVELS, JsonObject, Level
 from ratchet.policy.decision import Action, decide
 

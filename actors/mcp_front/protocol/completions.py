@@ -19,7 +19,8 @@ from actors.mcp_front.tools.call import ToolCall
 from actors.mcp_front.tools.schemas import takes, text
 from actors.mcp_front.tools.table import TOOLS
 from ratchet import rpc
-from ratchet.messages import LIST_EXECUTIONS, LIST_TASKS, ListExecutions, ListTasks
+from ratchet.bodies.executions import ListExecutions, ListTasks
+from ratchet.messages import LIST_EXECUTIONS, LIST_TASKS
 from ratchet.models import JsonObject, Status
 
 VALUES_MAX = 100  # the protocol's

@@ -12,8 +12,9 @@ import structlog
 from ipc.errors import IpcError
 from ipc.link import Link
 from ratchet import rpc
+from ratchet.bodies.executions import ListTools
 from ratchet.errors import RatchetError
-from ratchet.messages import LIST_TOOLS, ExposedTools, ListTools
+from ratchet.messages import LIST_TOOLS, ExposedTools
 from ratchet.models import JsonObject, Task
 from ratchet.policy.client import Client
 

@@ -15,8 +15,10 @@ from actors.mcp_front.front import Own
 from ipc.errors import IpcError
 from ipc.link import Link
 from ratchet import rpc
+from ratchet.bodies.executions import GetExecution
+from ratchet.bodies.telemetry import ReadLogs
 from ratchet.errors import RatchetError, UnavailableError
-from ratchet.messages import GET_EXECUTION, READ_LOGS, GetExecution, ReadLogs
+from ratchet.messages import GET_EXECUTION, READ_LOGS
 from ratchet.models import Execution, JsonObject
 from ratchet.policy.client import Client
 

@@ -13,7 +13,7 @@ from typing import Self
 
 import structlog
 
-from ratchet.messages import LogPage, StoredLogRecord
+from ratchet.bodies.telemetry import LogPage, StoredLogRecord
 from ratchet.models import Level
 
 log = structlog.stdlib.get_logger("mcp-front")

@@ -24,7 +24,8 @@ from actors.mcp_front.tools.moments import iso, parse_moment
 from actors.mcp_front.tools.schemas import takes, text
 from actors.mcp_front.tools.table import TOOLS
 from ratchet import rpc
-from ratchet.messages import LIST_EXECUTIONS, ListExecutions
+from ratchet.bodies.executions import ListExecutions
+from ratchet.messages import LIST_EXECUTIONS
 from ratchet.models import Execution, JsonObject, Status
 
 Kind = Literal["execution", "failed_execution", "task", "text"]

@@ -13,20 +13,10 @@ from actors.mcp_front.answers.analysis_answers import Gathered
 from actors.mcp_front.answers.answer import Answer
 from actors.mcp_front.tools.call import ToolCall
 from ratchet import rpc
+from ratchet.bodies.executions import GetExecution, ListExecutions, ListTasks
+from ratchet.bodies.telemetry import ReadLogs, ReadSpans, StoredLogRecord
 from ratchet.insights import insights
-from ratchet.messages import (
-    GET_EXECUTION,
-    LIST_EXECUTIONS,
-    LIST_TASKS,
-    READ_LOGS,
-    READ_SPANS,
-    GetExecution,
-    ListExecutions,
-    ListTasks,
-    ReadLogs,
-    ReadSpans,
-    StoredLogRecord,
-)
+from ratchet.messages import GET_EXECUTION, LIST_EXECUTIONS, LIST_TASKS, READ_LOGS, READ_SPANS
 from ratchet.models import Execution, Status, Task
 from ratchet.trace import build
 

@@ -20,22 +20,11 @@ from actors.mcp_front.tools.call import ToolCall
 from actors.mcp_front.tools.moments import parse_moment
 from ipc.errors import IpcError, LostError
 from ratchet import rpc
+from ratchet.bodies.executions import CancelExecution, GetExecution, ListExecutions, Submit
+from ratchet.bodies.telemetry import LogPage, ReadLogs
 from ratchet.errors import RatchetError, UnknownExecutionError
 from ratchet.execution_ids import new_execution_id
-from ratchet.messages import (
-    CANCEL_EXECUTION,
-    GET_EXECUTION,
-    LIST_EXECUTIONS,
-    READ_LOGS,
-    SUBMIT,
-    CancelExecution,
-    GetExecution,
-    ListExecutions,
-    LogPage,
-    Procedure,
-    ReadLogs,
-    Submit,
-)
+from ratchet.messages import CANCEL_EXECUTION, GET_EXECUTION, LIST_EXECUTIONS, READ_LOGS, SUBMIT, Procedure
 from ratchet.models import Execution, Model, Status
 from ratchet.policy.client import Client
 

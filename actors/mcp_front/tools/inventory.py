@@ -8,8 +8,11 @@ from actors.mcp_front.tools.call import ToolCall
 from ipc.errors import IpcError
 from ipc.link import Link
 from ratchet import rpc
+from ratchet.bodies.common import Empty
+from ratchet.bodies.executions import ListTasks
+from ratchet.bodies.health import Health
 from ratchet.errors import RatchetError
-from ratchet.messages import GET_HEALTH, LIST_TASKS, Empty, Health, ListTasks
+from ratchet.messages import GET_HEALTH, LIST_TASKS
 
 # Changed task files are described by children before the answer, each of which may import a lot.
 _TASKS_SECONDS = 50.0

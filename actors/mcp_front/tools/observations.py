@@ -8,20 +8,10 @@ from actors.mcp_front.answers.log_answers import Fetched
 from actors.mcp_front.tools.call import ToolCall
 from ipc.link import Link
 from ratchet import family_trace, rpc
+from ratchet.bodies.executions import GetExecution, ListExecutions
+from ratchet.bodies.telemetry import LogPage, ReadLogs, ReadSpans, SpanPage, StoredLogRecord
 from ratchet.logsummary import PRECEDING
-from ratchet.messages import (
-    GET_EXECUTION,
-    LIST_EXECUTIONS,
-    READ_LOGS,
-    READ_SPANS,
-    GetExecution,
-    ListExecutions,
-    LogPage,
-    ReadLogs,
-    ReadSpans,
-    SpanPage,
-    StoredLogRecord,
-)
+from ratchet.messages import GET_EXECUTION, LIST_EXECUTIONS, READ_LOGS, READ_SPANS
 from ratchet.models import Execution, Status
 
 _SECONDS = 10.0

@@ -1,0 +1,46 @@
+"""What every actor says of itself."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from ratchet.models import Model
+
+
+class PeerHealth(Model):
+    """One peer of the hub."""
+
+    name: str
+    role: str
+    incarnation: str
+    liveness: Literal["alive", "suspect", "dead"]
+    connected_seconds: float
+    queued_envelopes: int = 0
+
+
+class StoreHealth(Model):
+    """One store's file."""
+
+    path: str
+    bytes: int
+    rows: int
+    schema_version: int
+
+
+class Health(Model):
+    """What an actor says of itself; the runner's has every field."""
+
+    name: str
+    version: str
+    pid: int
+    uptime_seconds: float
+    memory_bytes: int
+    stores: list[StoreHealth] = Field(default_factory=list[StoreHealth])
+    peers: list[PeerHealth] = Field(default_factory=list[PeerHealth])
+    executions: dict[str, int] = Field(default_factory=dict[str, int])  # by status
+    queue_limit: int | None = None
+    slots: int | None = None  # over all workers; a worker: its own
+    slots_busy: int | None = None
+    counters: dict[str, int] = Field(default_factory=dict[str, int])  # everything dropped, late, expired or refused
+    tasks: int | None = None
+    broken_files: int | None = None
