@@ -15,7 +15,6 @@ from ratchet.bodies.telemetry import AppendLogs, FollowLogs, LogBatch, LogPage, 
 from ratchet.errors import RatchetError
 from ratchet.health import ProcessHealth
 from ratchet.messages import APPEND_LOGS, FOLLOW_LOGS, GET_EXECUTION, GET_HEALTH, READ_LOGS
-from ratchet.stores.database import Database
 from ratchet.stores.logs import LogStore
 
 _ASK_SECONDS = 60.0  # one question after an execution's end
@@ -32,7 +31,7 @@ async def main(host: ActorHost) -> None:
         StoreError: The file cannot be used; the message says what to do about it.
     """
     process = ProcessHealth(host.setup.name)
-    async with Database.open(host.setup.config.data_dir / "logs.db", store="logs") as database:
+    async with host.database("logs.db", store="logs") as database:
         store = LogStore(database)
 
         async def append(body: AppendLogs, _request: Request) -> Empty:

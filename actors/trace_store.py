@@ -8,7 +8,6 @@ from ratchet.bodies.health import Health
 from ratchet.bodies.telemetry import AppendSpans, ReadSpans, SpanPage
 from ratchet.health import ProcessHealth
 from ratchet.messages import APPEND_SPANS, GET_HEALTH, READ_SPANS
-from ratchet.stores.database import Database
 from ratchet.stores.spans import TraceStore
 
 _FAREWELL_SECONDS = 3.0  # for what was asked before the end
@@ -21,7 +20,7 @@ async def main(host: ActorHost) -> None:
         StoreError: The file cannot be used; the message says what to do about it.
     """
     process = ProcessHealth(host.setup.name)
-    async with Database.open(host.setup.config.data_dir / "spans.db", store="spans") as database:
+    async with host.database("spans.db", store="spans") as database:
         store = TraceStore(database)
 
         async def append(body: AppendSpans, _request: Request) -> Empty:

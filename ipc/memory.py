@@ -1,13 +1,16 @@
 """The in-memory twin of the ZeroMQ transports: one hub and its links in one process, on one event loop.
 
 Frames are encoded and decoded as on a wire, so the same limits hold; they travel through the loop's ready queue, so
-nothing here waits or depends on the machine. Faults are made by hand: `hold` stops a link from reading, `drop` lets
-frames vanish, `close` of either end without a bye is a crash.
+nothing here waits or depends on the machine. Each end handles what arrives in the context in which it was opened, as
+another process would. Faults are made by hand: `hold` stops a link from reading, `drop` lets frames vanish, `carry`
+may be replaced to have them late or twice, and `cut` is what the death of a process does to its end.
 """
 
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
+from contextvars import Context, copy_context
+from functools import partial
 
 from ipc.codec import decode_batch, encode_batch
 from ipc.envelope import Envelope
@@ -45,6 +48,22 @@ class MemoryNetwork:
         if link is not None:
             link.pump()
 
+    def carry(self, identity: bytes, frame: bytes, deliver: Callable[[bytes], None]) -> None:
+        """Take a frame of a link, or for it, to the other end."""
+        if not self.drop(identity, frame):
+            deliver(frame)
+
+    def sever(self, link: "MemoryLinkTransport") -> None:
+        """Lose the connection of a link: what is under way is lost with it."""
+        self.links.pop(link.identity, None)
+        link.plug(connected=False)
+        if self.hub is not None:
+            self.hub.miss()
+
+    def mend(self, link: "MemoryLinkTransport") -> None:
+        """Let a link connect again, under the identity it has by now."""
+        link.rejoin()
+
 
 def _drop_nothing(_identity: bytes, _frame: bytes) -> bool:
     return False
@@ -80,6 +99,7 @@ class MemoryHubTransport:
         self._lost = lost
         self._disconnected = disconnected
         self._open = True
+        self._context = copy_context()
         self._network.hub = self
         for link in tuple(self._network.links.values()):
             link.plug(connected=True)
@@ -111,6 +131,10 @@ class MemoryHubTransport:
             return
         self._sender.flush()
         self._sender.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """Be gone from one moment to the next."""
         self._open = False
         if self._network.hub is self:
             self._network.hub = None
@@ -119,12 +143,18 @@ class MemoryHubTransport:
 
     def arrive(self, identity: bytes, frame: bytes) -> None:
         """A frame of a link; for the other end."""
+        asyncio.get_running_loop().call_soon(self._take, identity, frame, context=self._context)
+
+    def miss(self) -> None:
+        """A link left; for the other end."""
+        asyncio.get_running_loop().call_soon(self._unplugged, context=self._context)
+
+    def _take(self, identity: bytes, frame: bytes) -> None:
         envelopes = _decode(frame, self._counters) if self._open else []
         if envelopes:
             self._receive(identity, envelopes)
 
-    def unplugged(self) -> None:
-        """A link left; for the other end."""
+    def _unplugged(self) -> None:
         if self._open:
             self._disconnected()
 
@@ -143,7 +173,9 @@ class MemoryLinkTransport:
 
     def __init__(self, network: MemoryNetwork) -> None:
         self._network = network
-        self._identity = b""
+        self.identity = b""
+        self._context = Context()
+        self._connection = 0
         self._inbox: deque[bytes] = deque()
         self._open = False
         self._up = False
@@ -162,6 +194,7 @@ class MemoryLinkTransport:
         self._receive = receive
         self._connected = connected
         self._counters = counters
+        self._context = copy_context()
         self._join(identity)
 
     def send(self, envelope: Envelope) -> None:
@@ -174,7 +207,7 @@ class MemoryLinkTransport:
 
     def reset(self, identity: bytes) -> None:
         """Leave the network and join it again."""
-        self._leave()
+        self.cut()
         self._join(identity)
 
     def close(self) -> None:
@@ -183,42 +216,55 @@ class MemoryLinkTransport:
             return
         self._sender.flush()
         self._sender.close()
-        self._leave()
+        self.cut()
 
     def push(self, frame: bytes) -> Outcome:
         """A frame of the hub; for the other end."""
         if len(self._inbox) >= FRAMES_IN_FLIGHT:
             return Outcome.FULL
-        if not self._network.drop(self._identity, frame):
-            self._inbox.append(frame)
-            self.pump()
+        self._network.carry(self.identity, frame, partial(self._arrive, self._connection))
         return Outcome.SENT
 
     def pump(self) -> None:
         """Read what is there, in the next turn of the loop."""
         if not self._pumping and self._inbox:
             self._pumping = True
-            asyncio.get_running_loop().call_soon(self._read)
+            asyncio.get_running_loop().call_soon(self._read, context=self._context)
 
     def plug(self, *, connected: bool) -> None:
         """The hub came or went; for the other end."""
         if not connected:
-            self._inbox.clear()
-        asyncio.get_running_loop().call_soon(self._tell, connected)
+            self._forget()
+        asyncio.get_running_loop().call_soon(self._tell, connected, context=self._context)
+
+    def cut(self) -> None:
+        """Be gone from one moment to the next."""
+        self._open = self._up = False
+        self._forget()
+        if self._network.links.pop(self.identity, None) is not None and self._network.hub is not None:
+            self._network.hub.miss()
+
+    def rejoin(self) -> None:
+        """Have a connection again, after it was severed."""
+        if self._open and self._network.links.get(self.identity) is not self:
+            self._join(self.identity)
 
     def _join(self, identity: bytes) -> None:
-        self._identity = identity
+        self.identity = identity
         self._open = True
         self._network.links[identity] = self
         if self._network.hub is not None:
             self.plug(connected=True)
 
-    def _leave(self) -> None:
-        self._open = self._up = False
+    def _forget(self) -> None:
+        """What this connection carried does not arrive any more."""
+        self._connection += 1
         self._inbox.clear()
-        self._network.links.pop(self._identity, None)
-        if self._network.hub is not None:
-            asyncio.get_running_loop().call_soon(self._network.hub.unplugged)
+
+    def _arrive(self, connection: int, frame: bytes) -> None:
+        if connection == self._connection:
+            self._inbox.append(frame)
+            self.pump()
 
     def _tell(self, connected: bool) -> None:
         if not self._open:
@@ -230,7 +276,7 @@ class MemoryLinkTransport:
 
     def _read(self) -> None:
         self._pumping = False
-        while self._inbox and self._open and self._identity not in self._network.held:
+        while self._inbox and self._open and self.identity not in self._network.held:
             envelopes = _decode(self._inbox.popleft(), self._counters)
             if envelopes:
                 self._receive(envelopes)
@@ -239,8 +285,7 @@ class MemoryLinkTransport:
         hub = self._network.hub
         if hub is None or not self._open or not self._up:
             return Outcome.FULL
-        if not self._network.drop(self._identity, frame):
-            asyncio.get_running_loop().call_soon(hub.arrive, self._identity, frame)
+        self._network.carry(self.identity, frame, partial(hub.arrive, self.identity))
         return Outcome.SENT
 
 

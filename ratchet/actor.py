@@ -9,8 +9,9 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,10 +20,12 @@ import uvloop
 import zmq
 
 from ipc.link import Link, Method
-from ipc.zeromq import ZmqLinkTransport
+from ipc.transport import HubTransport
+from ipc.zeromq import ZmqHubTransport, ZmqLinkTransport
 from ratchet import channel
 from ratchet.errors import RatchetError, StartupError
 from ratchet.logging_setup import setup_logging
+from ratchet.stores.database import Database
 from ratchet.supervision.exits import ExitReport
 
 if TYPE_CHECKING:
@@ -68,10 +71,11 @@ class ActorSetup:
 
 
 class ActorHost:
-    """What an actor's `main` works with; made by `run_actor`.
+    """What an actor's `main` works with; made by `run_actor`. All that reaches out of the process comes from here.
 
     Attributes:
         setup: What the supervisor handed over.
+        clock: The event loop's.
         drain: Set when the actor is asked to finish. SIGTERM asks the supervisor to do so.
         drain_seconds: How long it may take from then on.
         on_exit_report: Called with the exit of every actor, once this one is ready; the report is acknowledged when
@@ -80,6 +84,7 @@ class ActorHost:
 
     def __init__(self, setup: ActorSetup, tasks: asyncio.TaskGroup, writer: asyncio.StreamWriter) -> None:
         self.setup = setup
+        self.clock: Callable[[], float] = time.monotonic
         self.drain = asyncio.Event()
         self.drain_seconds = DRAIN_SECONDS_DEFAULT
         self.on_exit_report: Callable[[ExitReport], Awaitable[None]] | None = None
@@ -131,6 +136,14 @@ class ActorHost:
         )
         self.own(self._link.run(), name="link")
         return self._link
+
+    def hub_transport(self) -> HubTransport:
+        """What carries the hub, for the actor that embeds it."""
+        return ZmqHubTransport(self.context, self.setup.project.hub_endpoint)
+
+    def database(self, name: str, *, store: str) -> AbstractAsyncContextManager[Database]:
+        """A store file of the project, as `Database.open` opens it."""
+        return Database.open(self.setup.config.data_dir / name, store=store)
 
     def own(self, work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
         """Run `work` beside `main` until it ends or `main` returns. If it raises, the whole actor ends with it."""

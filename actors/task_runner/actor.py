@@ -19,7 +19,6 @@ from ipc.errors import IpcError
 from ipc.hub import Hub, Peer
 from ipc.link import Request
 from ipc.liveness import Liveness
-from ipc.zeromq import ZmqHubTransport
 from ratchet import messages, rpc
 from ratchet.access import ACCESS
 from ratchet.actor import ActorHost
@@ -62,10 +61,11 @@ class TaskRunner:
         self._workers = Workers()
         self._catalogue = Catalogue(config.tasks.paths, self._describe, self._ledger.store.save_catalogue)
         self.hub = Hub(
-            ZmqHubTransport(host.context, host.setup.project.hub_endpoint),
+            host.hub_transport(),
             name=host.setup.name,
             incarnation=host.setup.incarnation,
             access=AccessTable(ACCESS),
+            clock=host.clock,
         )
         methods: dict[str, rpc.Handler] = {}  # filled below: what serves needs the link, and the link what it serves
         self._link = self.hub.local_link(methods)
@@ -278,7 +278,7 @@ def _searchable(task: Task) -> str:
 
 async def main(host: ActorHost) -> None:
     """Be the task-runner until drained."""
-    async with Database.open(host.setup.config.data_dir / "executions.db", store="executions") as database:
+    async with host.database("executions.db", store="executions") as database:
         runner = TaskRunner(host, database)
         host.on_exit_report = runner.process_exited
         await runner.restore()

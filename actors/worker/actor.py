@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
 
+from actors.worker.child import Child
 from actors.worker.describe import describe
-from actors.worker.pool import Pool
+from actors.worker.pool import Fork, Pool
 from actors.worker.run import Run
 from actors.worker.zygote import Zygote, environment
 from ipc.errors import IpcError
@@ -41,9 +42,15 @@ _STOP_MARGIN_SECONDS = 3.0  # of the drain's time, kept for the kill ladder and 
 
 
 class WorkerActor:
-    """One worker."""
+    """One worker.
 
-    def __init__(self, host: ActorHost) -> None:
+    Args:
+        host: The process.
+        zygote: Makes a zygote, not started yet.
+        fork: Makes a child of one.
+    """
+
+    def __init__(self, host: ActorHost, *, zygote: Callable[..., Zygote] = Zygote, fork: Fork = Child.fork) -> None:
         config = host.setup.config
         self._host = host
         self._config = config
@@ -51,7 +58,8 @@ class WorkerActor:
         self._redactor = Redactor(secret_values(config, os.environ))
         size = config.workers.children
         busy_max = size * (1 + config.executions.depth_max)
-        self._pool = Pool(size=size, busy_max=busy_max, reuse=config.executions.child_reuse)
+        self._new_zygote = zygote
+        self._pool = Pool(size=size, busy_max=busy_max, reuse=config.executions.child_reuse, fork=fork)
         self._zygote: Zygote | None = None
         self._runs: dict[str, Run] = {}  # by execution, from the order until the report is answered
         self._idle = asyncio.Event()
@@ -76,7 +84,7 @@ class WorkerActor:
             "file_bytes": config.limits.file_bytes,
             "open_files": config.limits.open_files,
         }
-        zygote = Zygote(
+        zygote = self._new_zygote(
             config.tasks.python,
             environment(config.tasks.env, os.environ),
             self._host.setup.project.folder,

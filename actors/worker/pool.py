@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -13,6 +14,8 @@ log = structlog.stdlib.get_logger("worker")
 
 _EXIT_SECONDS = 2.0
 
+Fork = Callable[[Zygote], Awaitable[Child]]
+
 
 class Pool:
     """Children of one zygote at a time: busy ones, and idle ones that stay warm for their version.
@@ -22,12 +25,14 @@ class Pool:
         busy_max: Children that may be busy: more than that, because those that wait for others lend their slots. The
             runner keeps the accounts; this is the bound that holds whatever it orders.
         reuse: Attempts after which a child is replaced.
+        fork: Makes a child of a zygote.
     """
 
-    def __init__(self, *, size: int, busy_max: int, reuse: int) -> None:
+    def __init__(self, *, size: int, busy_max: int, reuse: int, fork: Fork = Child.fork) -> None:
         self._size = size
         self._busy_max = busy_max
         self._reuse = reuse
+        self._fork = fork
         self._children: dict[int, Child] = {}
         self._idle: list[Child] = []  # the longest idle first
         self._busy: set[Child] = set()
@@ -58,7 +63,7 @@ class Pool:
         Raises:
             UnavailableError: The zygote is gone.
         """
-        child = await Child.fork(zygote)
+        child = await self._fork(zygote)
         self._children[child.slot] = child
         return child
 
