@@ -101,8 +101,9 @@ class TaskRunner:
     async def restore(self) -> None:
         """Take up unfinished executions and what is known of task files that have not changed since."""
         live = await self._ledger.restore()
+        roots = [str(path) for path in self._host.setup.config.tasks.paths]
         for path, description in (await self._ledger.store.load_catalogue()).items():
-            if await asyncio.to_thread(version_of, description.files) == description.version:
+            if await asyncio.to_thread(version_of, description.files, roots) == description.version:
                 self._catalogue.remember(path, description)
         self._dispatcher.families.restore(live)
         for one in live:

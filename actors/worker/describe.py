@@ -37,33 +37,36 @@ async def describe(pool: Pool, zygote: Zygote, path: str, roots: Sequence[Path])
         await child.send("describe", {"path": path, "roots": [str(root) for root in roots]})
         async with asyncio.timeout(IMPORT_SECONDS):
             await asyncio.wait({told, child.exit, zygote.gone}, return_when=asyncio.FIRST_COMPLETED)
-        return _conclude(path, child, told)
+        return _conclude(path, roots, child, told)
     except TimeoutError:
         child.signal(signal.SIGKILL, tree=True)
         message = f"importing it took longer than {IMPORT_SECONDS:.0f} s; keep work out of module level"
-        return _broken(path, "ImportTimeout", message)
+        return _broken(path, roots, "ImportTimeout", message)
     except OSError as error:
         raise UnavailableError(f"the child that should load {path} was gone: {error}") from error
     finally:
         pool.retire(child)
 
 
-def _conclude(path: str, child: Child, told: "asyncio.Future[dict[str, Any]]") -> FileDescription:
+def _conclude(
+    path: str, roots: Sequence[Path], child: Child, told: "asyncio.Future[dict[str, Any]]"
+) -> FileDescription:
     if told.done():
         try:
             return FileDescription.model_validate(told.result())
         except ValidationError as error:
-            return _broken(
-                path, "MalformedDescription", f"its description cannot be read: {error.error_count()} errors"
-            )
+            message = f"its description cannot be read: {error.error_count()} errors"
+            return _broken(path, roots, "MalformedDescription", message)
     if not child.exit.done():
         raise UnavailableError(f"the zygote died while it loaded {path}")
     ended = child.exit.result()
     cause = f"signal {ended.signal}" if ended.signal else f"exit code {ended.exit_code}"
     lines = "\n".join(child.last_lines)
-    return _broken(path, "ImportCrash", f"importing it ended its process: {cause}" + (f"\n{lines}" if lines else ""))
+    message = f"importing it ended its process: {cause}" + (f"\n{lines}" if lines else "")
+    return _broken(path, roots, "ImportCrash", message)
 
 
-def _broken(path: str, kind: str, message: str) -> FileDescription:
+def _broken(path: str, roots: Sequence[Path], kind: str, message: str) -> FileDescription:
     broken = BrokenFile(path=path, error_type=kind, message=message)
-    return FileDescription(version=version_of([path]), files=[path], tasks=[], broken=broken)
+    version = version_of([path], [str(root) for root in roots])
+    return FileDescription(version=version, files=[path], tasks=[], broken=broken)

@@ -83,7 +83,7 @@ def load(path: str, roots: Sequence[str]) -> LoadedFile:
     except BaseException as error:  # noqa: BLE001 - SystemExit at import and the like are broken files too
         broken = _broken(path, roots, error)
     digests = {path: MISSING, **sources.digests}
-    return LoadedFile(path, combine(digests), sorted(digests), tasks, broken)
+    return LoadedFile(path, combine(digests, roots), sorted(digests), tasks, broken)
 
 
 def _execute(path: str, sources: Sources) -> list[TaskDefinition]:

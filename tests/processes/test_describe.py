@@ -83,13 +83,25 @@ def test_the_version_covers_modules_of_the_roots_and_only_those(describe: Descri
     assert before.files == sorted(
         str(describe.folder / name) for name in ("kit/__init__.py", "kit/deep.py", "tasks.py")
     )
-    assert before.version == version_of(before.files) == describe().version
+    assert before.version == version_of(before.files, [str(describe.folder)]) == describe().version
     write(describe.folder, "unused.py", "VALUE = 2\n")
     assert describe().version == before.version
     helper.write_text(helper.read_text().replace("1", "2"))
     after = describe()
     assert after.version != before.version
-    assert after.version == version_of(after.files)
+    assert after.version == version_of(after.files, [str(describe.folder)])
+
+
+def test_the_same_code_has_the_same_version_wherever_its_folder_is(zygote: ZygoteHandle, tmp_path: Path) -> None:
+    text = "from kit.deep import VALUE\n"
+    versions: set[str] = set()
+    for folder in (tmp_path / "here", tmp_path / "there" / "tasks"):
+        write(folder, "kit/__init__.py", "")
+        write(folder, "kit/deep.py", "VALUE = 1\n")
+        versions.add(Describe(zygote, folder)(text).version)
+    assert len(versions) == 1
+    write(tmp_path / "there" / "tasks", "kit/deep.py", "VALUE = 2\n")
+    assert Describe(zygote, tmp_path / "there" / "tasks")(text).version not in versions
 
 
 def test_a_changed_helper_of_the_same_size_and_second_is_noticed(describe: Describe) -> None:
@@ -144,7 +156,7 @@ def test_a_broken_file_says_what_is_wrong_and_where(
     assert described.broken.error_type == error_type
     assert message in described.broken.message
     assert described.broken.line == line
-    assert described.version == version_of(described.files)
+    assert described.version == version_of(described.files, [str(describe.folder)])
     assert "ratchet/runtime" not in (described.broken.stack_trace or "")
 
 
