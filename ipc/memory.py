@@ -48,8 +48,8 @@ class MemoryNetwork:
         if link is not None:
             link.pump()
 
-    def carry(self, identity: bytes, frame: bytes, deliver: Callable[[bytes], None]) -> None:
-        """Take a frame of a link, or for it, to the other end."""
+    def carry(self, identity: bytes, frame: bytes, deliver: Callable[[bytes], None], *, to_hub: bool) -> None:
+        """Take a frame of a link, or for it, to the other end; those of one direction stay in order."""
         if not self.drop(identity, frame):
             deliver(frame)
 
@@ -222,7 +222,7 @@ class MemoryLinkTransport:
         """A frame of the hub; for the other end."""
         if len(self._inbox) >= FRAMES_IN_FLIGHT:
             return Outcome.FULL
-        self._network.carry(self.identity, frame, partial(self._arrive, self._connection))
+        self._network.carry(self.identity, frame, partial(self._arrive, self._connection), to_hub=False)
         return Outcome.SENT
 
     def pump(self) -> None:
@@ -285,7 +285,7 @@ class MemoryLinkTransport:
         hub = self._network.hub
         if hub is None or not self._open or not self._up:
             return Outcome.FULL
-        self._network.carry(self.identity, frame, partial(hub.arrive, self.identity))
+        self._network.carry(self.identity, frame, partial(hub.arrive, self.identity), to_hub=True)
         return Outcome.SENT
 
 

@@ -98,6 +98,18 @@ class TaskRunner:
         )
         methods.update(self._methods())
 
+    async def run(self) -> None:
+        """Serve until drained."""
+        self._host.on_exit_report = self.process_exited
+        await self.restore()
+        self.hub.start()  # an endpoint that cannot be used is a failed start, not a crash
+        self._host.own(self.hub.run(), name="hub")
+        self._host.own(self.tick(), name="tick")
+        self._host.own(self.toolbox.watch(), name="toolbox")
+        self._host.ready()
+        await self._host.drain.wait()
+        await self.close()
+
     async def restore(self) -> None:
         """Take up unfinished executions and what is known of task files that have not changed since."""
         live = await self._ledger.restore()
@@ -280,13 +292,4 @@ def _searchable(task: Task) -> str:
 async def main(host: ActorHost) -> None:
     """Be the task-runner until drained."""
     async with host.database("executions.db", store="executions") as database:
-        runner = TaskRunner(host, database)
-        host.on_exit_report = runner.process_exited
-        await runner.restore()
-        runner.hub.start()  # an endpoint that cannot be used is a failed start, not a crash
-        host.own(runner.hub.run(), name="hub")
-        host.own(runner.tick(), name="tick")
-        host.own(runner.toolbox.watch(), name="toolbox")
-        host.ready()
-        await host.drain.wait()
-        await runner.close()
+        await TaskRunner(host, database).run()

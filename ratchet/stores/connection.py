@@ -7,7 +7,7 @@ with a busy event loop pays for each. So whole pieces of work go there, not sing
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Self, TypeVar, cast
+from typing import Protocol, Self, TypeVar, cast
 
 import aiosqlite
 
@@ -15,6 +15,14 @@ T = TypeVar("T")
 
 BUSY_SECONDS = 5.0  # how long a statement waits for a lock, were another process to hold one
 ITER_CHUNK = 64  # aiosqlite's cursor chunk; unused here, but its constructor asks
+
+
+class Runs(Protocol):
+    """What the stores need of a connection."""
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return `work(connection)`, called without anything else in between."""
+        ...
 
 
 class Connection(aiosqlite.Connection):

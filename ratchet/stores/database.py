@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 
 from ratchet.bodies.health import StoreHealth
 from ratchet.errors import StoreError
-from ratchet.stores.connection import Connection, reader, writer
+from ratchet.stores.connection import Runs, reader, writer
 from ratchet.stores.failures import store_error
 from ratchet.stores.group_commit import PENDING_MAX, GroupCommit, Row, Statement, Write
 from ratchet.stores.migrations import Migration, check_file, migrate, migrations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 class Database:
     """An open store file. `Database.open` is the way to get one."""
 
-    def __init__(self, path: Path, schema_version: int, commits: GroupCommit, read_connection: Connection) -> None:
+    def __init__(self, path: Path, schema_version: int, commits: GroupCommit, read_connection: Runs) -> None:
         self.path = path
         self.schema_version = schema_version
         self._commits = commits

@@ -16,7 +16,7 @@ from typing import Self
 import structlog
 
 from ratchet.errors import StoreError
-from ratchet.stores.connection import Connection
+from ratchet.stores.connection import Runs
 from ratchet.stores.failures import store_error
 
 log = structlog.stdlib.get_logger("stores")
@@ -103,7 +103,7 @@ class GroupCommit:
     commits what is still pending.
     """
 
-    def __init__(self, connection: Connection, path: Path, *, pending_max: int = PENDING_MAX) -> None:
+    def __init__(self, connection: Runs, path: Path, *, pending_max: int = PENDING_MAX) -> None:
         self._connection = connection
         self._path = path
         self._pending_max = pending_max
