@@ -14,6 +14,7 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from ipc.codec import FRAME_BYTES_MAX, decode_batch, encode_batch
+from ipc.curve import CurveClient
 from ipc.envelope import Envelope
 from ipc.errors import MalformedError
 from ipc.sending import Outcome, Sender
@@ -29,6 +30,7 @@ _POLLOUT = int(zmq.POLLOUT)
 _NOBLOCK = int(zmq.NOBLOCK)
 _NOBLOCK_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
 _EVENTS = int(zmq.EVENTS)
+_LINK_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_DISCONNECTED
 
 Context = zmq.Context[zmq.Socket[bytes]]
 
@@ -104,7 +106,7 @@ class _Monitor:
 
 
 def _nothing() -> None:
-    """A monitor never sends."""
+    """What nobody is told of."""
 
 
 def _decode(parts: list[bytes], counters: Counter[str]) -> list[Envelope]:
@@ -235,9 +237,26 @@ class ZmqHubTransport:
 class ZmqLinkTransport:
     """A `LinkTransport` on a DEALER socket. Frames go out only over a finished connection, never into a void."""
 
-    def __init__(self, context: Context, endpoint: str) -> None:
+    def __init__(
+        self,
+        context: Context,
+        endpoint: str,
+        *,
+        curve: CurveClient | None = None,
+        refused: Callable[[], None] = _nothing,
+    ) -> None:
+        """Make an end that does nothing until `open`.
+
+        Args:
+            context: Of this process.
+            endpoint: Where the hub is.
+            curve: The keys, where the hub asks for them.
+            refused: Called when the hub does not admit the key; this end tries no more until `reset`.
+        """
         self._context = context
         self._endpoint = endpoint
+        self._curve = curve
+        self._refused = refused
         self._socket: zmq.Socket[bytes] | None = None
         self._up = False
         self._sender = Sender(self._transmit, lost=self._lost, after_send=self._after_send)
@@ -286,8 +305,10 @@ class ZmqLinkTransport:
         socket.setsockopt(zmq.MAXMSGSIZE, FRAME_BYTES_MAX)
         socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS_MIN)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MS_MAX)
+        if self._curve is not None:
+            self._curve.apply(socket)
         self._socket = socket
-        self._monitor = _Monitor(socket, zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED, self._on_event)
+        self._monitor = _Monitor(socket, _LINK_EVENTS, self._on_event)
         self._reader = _Reader(socket, self._read, self._sender.retry)
         socket.connect(self._endpoint)
 
@@ -317,6 +338,9 @@ class ZmqLinkTransport:
 
     def _on_event(self, event: int) -> None:
         """What waited for the connection goes out after what the link says first on it."""
+        if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            self._refused()
+            return
         self._up = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
         self._connected(self._up)
         if self._up:

@@ -32,6 +32,17 @@ from ratchet.bodies.executions import (
 )
 from ratchet.bodies.health import Health
 from ratchet.bodies.telemetry import (
+from ratchet.bodies.nodes import (
+    Enrol,
+    Enrolled,
+    MakeToken,
+    NameNode,
+    NodeInfo,
+    NodeList,
+    NodeState,
+    RegisterNode,
+    Token,
+)
     AppendLogs,
     AppendSpans,
     FollowLogs,
@@ -113,6 +124,14 @@ READ_LOGS = Procedure("logs.read", "log-store", ReadLogs, LogPage)
 FOLLOW_LOGS = StreamProcedure("logs.follow", "log-store", FollowLogs, LogBatch)
 APPEND_SPANS = Procedure("spans.append", "trace-store", AppendSpans, Empty, patient=True)
 READ_SPANS = Procedure("spans.read", "trace-store", ReadSpans, SpanPage)
+MAKE_TOKEN = Procedure("nodes.token", "task-runner", MakeToken, Token, idempotent=False)
+LIST_NODES = Procedure("nodes.list", "task-runner", Empty, NodeList)
+DRAIN_NODE = Procedure("nodes.drain", "task-runner", NameNode, NodeInfo)
+RESUME_NODE = Procedure("nodes.resume", "task-runner", NameNode, NodeInfo)
+REVOKE_NODE = Procedure("nodes.revoke", "task-runner", NameNode, NodeInfo)
+ENROL_NODE = Procedure("nodes.enrol", "task-runner", Enrol, Enrolled)
+REGISTER_NODE = Procedure("nodes.register", "task-runner", RegisterNode, NodeState)
+NODE_CHANGED = Procedure("nodes.changed", "node", NodeState, Empty, event=True)
 LLM_COMPLETE = Procedure("llm.complete", "llm-gateway", llm.Complete, llm.Completion, idempotent=False)
 LLM_STREAM = StreamProcedure("llm.stream", "llm-gateway", llm.Complete, llm.Piece)
 MCP_LIST_SERVERS = Procedure("mcp.list_servers", "llm-gateway", llm.ListServers, llm.RemoteServers)
