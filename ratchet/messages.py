@@ -31,7 +31,6 @@ from ratchet.bodies.executions import (
     Submit,
 )
 from ratchet.bodies.health import Health
-from ratchet.bodies.telemetry import (
 from ratchet.bodies.nodes import (
     Enrol,
     Enrolled,
@@ -43,6 +42,7 @@ from ratchet.bodies.nodes import (
     RegisterNode,
     Token,
 )
+from ratchet.bodies.telemetry import (
     AppendLogs,
     AppendSpans,
     FollowLogs,
