@@ -84,6 +84,12 @@ class UnknownExecutionError(RequestError):
     code = "unknown_execution"
 
 
+class UnknownAskError(RequestError):
+    """No question to the caller has this key."""
+
+    code = "unknown_ask"
+
+
 class ForbiddenError(RequestError):
     """The client may not do this."""
 
@@ -233,6 +239,12 @@ class LlmRateLimitedError(LlmError):
 
     code = "llm_rate_limited"
     retryable = True
+
+
+class LlmNoCallerError(LlmError):
+    """Nobody who could be asked in the caller's place waits for the execution, or the client offers no sampling."""
+
+    code = "llm_no_caller"
 
 
 class LlmUnavailableError(LlmError):

@@ -3,6 +3,7 @@
     queued -> running -> completed | failed | cancelled
     queued -> cancelled                                   (cancelled before it ran)
     running -> queued                                     (never delivered, or lost and idempotent)
+    running <-> input_required                            (its task asks the caller, and has the answer)
 
 The task-runner is the shell around it: it makes an effect durable before it performs the next one. A fence is the
 number of the current attempt; whatever speaks of another attempt is stale and changes nothing.
@@ -29,6 +30,7 @@ class State:
         idempotent: Whether its task may run again after an attempt was lost.
         cancel_requested: Whether somebody asked it to stop.
         losses: Attempts that were lost so far.
+        asks: Keys of questions to the caller that have no answer yet; it is `input_required` while there are any.
     """
 
     status: Status = Status.QUEUED
@@ -36,6 +38,7 @@ class State:
     idempotent: bool = False
     cancel_requested: bool = False
     losses: int = 0
+    asks: frozenset[str] = frozenset()
 
 
 # --- events -----------------------------------------------------------------------------------------------------
@@ -73,7 +76,23 @@ class CancelRequested:
     """Somebody asked for the execution to stop."""
 
 
-Event = Placed | Undelivered | Ended | Unrunnable | CancelRequested
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The task of attempt `fence` asks the caller something."""
+
+    fence: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A question of attempt `fence` has its answer, or is given up."""
+
+    fence: int
+    key: str
+
+
+Event = Placed | Undelivered | Ended | Unrunnable | CancelRequested | Asked | Settled
 
 
 # --- effects ----------------------------------------------------------------------------------------------------
@@ -110,13 +129,29 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspend:
+    """Record the question and that the execution waits for its answer, then have the caller asked."""
+
+    fence: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Record what became of the question, then tell the task."""
+
+    fence: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
     """Tell whoever sent the event that it is of no consequence any more."""
 
     why: Literal["stale fence", "terminal"]
 
 
-Effect = Order | Requeue | Stop | Finish | Refuse
+Effect = Order | Requeue | Stop | Finish | Suspend | Resume | Refuse
 Step = tuple[State, Effect]
 
 
@@ -135,6 +170,10 @@ def step(state: State, event: Event) -> Step:
             return _finished(state, Status.FAILED, failure)
         case CancelRequested():
             return _cancel(state)
+        case Asked(fence=fence, key=key):
+            return _ask(state, fence, key)
+        case Settled(fence=fence, key=key):
+            return _settle(state, fence, key)
 
 
 def _place(state: State) -> Step:
@@ -145,17 +184,17 @@ def _place(state: State) -> Step:
 
 
 def _undeliver(state: State, fence: int) -> Step:
-    if state.status is not Status.RUNNING or fence != state.fence:
+    if not state.status.active or fence != state.fence:
         return state, Refuse("stale fence")
     if state.cancel_requested:
         return _finished(state, Status.CANCELLED, None)
-    return replace(state, status=Status.QUEUED), Requeue(fence, None)
+    return replace(state, status=Status.QUEUED, asks=frozenset()), Requeue(fence, None)
 
 
 def _end(state: State, fence: int, failure: Failure | None) -> Step:
     if state.status.terminal:
         return state, Refuse("terminal")
-    if state.status is not Status.RUNNING or fence != state.fence:
+    if not state.status.active or fence != state.fence:
         return state, Refuse("stale fence")
     if failure is None:
         return _finished(state, Status.COMPLETED, None)
@@ -168,7 +207,7 @@ def _end(state: State, fence: int, failure: Failure | None) -> Step:
     losses = state.losses + (failure.category is Category.WORKER_LOST)
     if losses >= LOSSES_MAX:
         return _finished(replace(state, losses=losses), Status.FAILED, failure)
-    return replace(state, status=Status.QUEUED, losses=losses), Requeue(fence, failure)
+    return replace(state, status=Status.QUEUED, losses=losses, asks=frozenset()), Requeue(fence, failure)
 
 
 def _cancel(state: State) -> Step:
@@ -180,9 +219,22 @@ def _cancel(state: State) -> Step:
     return asked, Stop(state.fence)
 
 
+def _ask(state: State, fence: int, key: str) -> Step:
+    if not state.status.active or fence != state.fence or key in state.asks:
+        return state, Refuse(_why(state))
+    return replace(state, status=Status.INPUT_REQUIRED, asks=state.asks | {key}), Suspend(fence, key)
+
+
+def _settle(state: State, fence: int, key: str) -> Step:
+    if fence != state.fence or key not in state.asks:
+        return state, Refuse(_why(state))
+    asks = state.asks - {key}
+    return replace(state, status=Status.INPUT_REQUIRED if asks else Status.RUNNING, asks=asks), Resume(fence, key)
+
+
 def _why(state: State) -> Literal["stale fence", "terminal"]:
     return "terminal" if state.status.terminal else "stale fence"
 
 
 def _finished(state: State, status: Status, failure: Failure | None) -> Step:
-    return replace(state, status=status), Finish(status, failure)
+    return replace(state, status=status, asks=frozenset()), Finish(status, failure)

@@ -7,6 +7,7 @@ pydantic models (`ratchet.bodies`, and beside what they are about), validated by
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from ratchet.bodies.asks import AnswerAsk, AnswerTaken, AskCaller, OpenAsks, ReadAsks, Said, WithdrawAsks
 from ratchet.bodies.attempts import (
     AttemptOrder,
     AttemptProgress,
@@ -31,6 +32,7 @@ from ratchet.bodies.executions import (
     Submit,
 )
 from ratchet.bodies.health import Health
+from ratchet.bodies.inspection import InspectAttempt, InspectExecution, Inspection
 from ratchet.bodies.nodes import (
     Enrol,
     Enrolled,
@@ -105,7 +107,12 @@ SUBMIT = Procedure("executions.submit", "task-runner", Submit, Execution)
 GET_EXECUTION = Procedure("executions.get", "task-runner", GetExecution, Execution)
 LIST_EXECUTIONS = Procedure("executions.list", "task-runner", ListExecutions, ExecutionPage)
 CANCEL_EXECUTION = Procedure("executions.cancel", "task-runner", CancelExecution, Execution)
+INSPECT_EXECUTION = Procedure("executions.inspect", "task-runner", InspectExecution, Inspection)
 RUN_TASK = Procedure("calls.run", "task-runner", RunTask, RunEnd)
+ASK_CALLER = Procedure("asks.ask", "task-runner", AskCaller, Said)
+WITHDRAW_ASKS = Procedure("asks.withdraw", "task-runner", WithdrawAsks, Empty, event=True)
+READ_ASKS = Procedure("asks.read", "task-runner", ReadAsks, OpenAsks)
+ANSWER_ASK = Procedure("asks.answer", "task-runner", AnswerAsk, AnswerTaken)
 LIST_TASKS = Procedure("tasks.list", "task-runner", ListTasks, Catalogue)
 LIST_TOOLS = Procedure("tasks.tools", "task-runner", ListTools, ExposedTools)
 TOOLS_CHANGED = Procedure("tasks.changed", "mcp-front", ToolsChanged, Empty, event=True)
@@ -118,12 +125,8 @@ REREGISTER = Procedure("workers.reregister", "worker", Reregister, Empty, event=
 REGISTER_WORKER = Procedure("workers.register", "task-runner", RegisterWorker, Empty)
 RUN_ATTEMPT = Procedure("attempts.run", "worker", AttemptOrder, AttemptTaken, idempotent=False, patient=True)
 STOP_ATTEMPT = Procedure("attempts.stop", "worker", StopAttempt, Empty)
+INSPECT_ATTEMPT = Procedure("attempts.inspect", "worker", InspectAttempt, Inspection)
 DESCRIBE_FILE = Procedure("files.describe", "worker", DescribeFile, FileDescription)
-APPEND_LOGS = Procedure("logs.append", "log-store", AppendLogs, Empty, patient=True)
-READ_LOGS = Procedure("logs.read", "log-store", ReadLogs, LogPage)
-FOLLOW_LOGS = StreamProcedure("logs.follow", "log-store", FollowLogs, LogBatch)
-APPEND_SPANS = Procedure("spans.append", "trace-store", AppendSpans, Empty, patient=True)
-READ_SPANS = Procedure("spans.read", "trace-store", ReadSpans, SpanPage)
 MAKE_TOKEN = Procedure("nodes.token", "task-runner", MakeToken, Token, idempotent=False)
 LIST_NODES = Procedure("nodes.list", "task-runner", Empty, NodeList)
 DRAIN_NODE = Procedure("nodes.drain", "task-runner", NameNode, NodeInfo)
@@ -132,6 +135,11 @@ REVOKE_NODE = Procedure("nodes.revoke", "task-runner", NameNode, NodeInfo)
 ENROL_NODE = Procedure("nodes.enrol", "task-runner", Enrol, Enrolled)
 REGISTER_NODE = Procedure("nodes.register", "task-runner", RegisterNode, NodeState)
 NODE_CHANGED = Procedure("nodes.changed", "node", NodeState, Empty, event=True)
+APPEND_LOGS = Procedure("logs.append", "log-store", AppendLogs, Empty, patient=True)
+READ_LOGS = Procedure("logs.read", "log-store", ReadLogs, LogPage)
+FOLLOW_LOGS = StreamProcedure("logs.follow", "log-store", FollowLogs, LogBatch)
+APPEND_SPANS = Procedure("spans.append", "trace-store", AppendSpans, Empty, patient=True)
+READ_SPANS = Procedure("spans.read", "trace-store", ReadSpans, SpanPage)
 LLM_COMPLETE = Procedure("llm.complete", "llm-gateway", llm.Complete, llm.Completion, idempotent=False)
 LLM_STREAM = StreamProcedure("llm.stream", "llm-gateway", llm.Complete, llm.Piece)
 MCP_LIST_SERVERS = Procedure("mcp.list_servers", "llm-gateway", llm.ListServers, llm.RemoteServers)

@@ -33,6 +33,11 @@ class Status(StrEnum):
         """Whether no further transition can follow."""
         return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
 
+    @property
+    def active(self) -> bool:
+        """Whether an attempt is in the hands of a worker."""
+        return self in (Status.RUNNING, Status.INPUT_REQUIRED)
+
 
 class Category(StrEnum):
     """Why an execution failed, in terms a caller can act on. docs/reference/failures.md explains each."""
@@ -159,6 +164,26 @@ class Attempt(Model):
     telemetry: Telemetry | None = None
 
 
+class OpenAsk(Model):
+    """A question to the caller that has no answer yet.
+
+    Attributes:
+        key: Names it; an answer brings it along.
+        execution_id: Whose task asks: the execution that shows it, or one that was called below it.
+        kind: What is asked for: "sampling", a completion by the caller's own LLM.
+        text: The beginning of the question.
+        expires_ns: When it is given up.
+    """
+
+    key: str
+    execution_id: str
+    task_id: str
+    kind: Literal["sampling"]
+    text: str
+    asked_ns: int
+    expires_ns: int
+
+
 class Execution(Model):
     """An execution as everybody but the runner sees it."""
 
@@ -183,6 +208,7 @@ class Execution(Model):
     ended_ns: int | None = None
     cancel_requested: str | None = None  # the reason given with the cancel request
     waiting_for: str | None = None  # why a queued execution does not run yet
+    asks: list[OpenAsk] = Field(default_factory=list[OpenAsk])  # what the caller is asked now, also by tasks below
 
     @property
     def duration_ms(self) -> float | None:
@@ -274,12 +300,14 @@ class FromTask(Model):
         fence: Of its attempt.
         client: Who owns the execution.
         span_id: The span under which it asks.
+        call_id: Which of the attempt's calls this is.
     """
 
     execution_id: str = ""
     fence: int = 0
     client: str = "local"
     span_id: str | None = None
+    call_id: int = 0
 
 
 class RunEnd(Model):

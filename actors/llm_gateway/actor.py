@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import Any, cast
 
+from actors.llm_gateway.caller_route import CallerRoute
 from actors.llm_gateway.desk import Desk
 from actors.llm_gateway.openai_route import OpenAiRoute, load_sdk
 from actors.llm_gateway.route import Route
@@ -19,7 +20,7 @@ from ratchet.actor import ActorHost
 from ratchet.bodies.common import Empty
 from ratchet.bodies.health import Health
 from ratchet.config import outward_secret_values
-from ratchet.config.llm import SCRIPTED, LlmConfig
+from ratchet.config.llm import CALLER, SCRIPTED, LlmConfig
 from ratchet.errors import RatchetError
 from ratchet.health import ProcessHealth
 from ratchet.llm.bodies import (
@@ -48,7 +49,7 @@ class Gateway:
         self._host = host
         self._redactor = Redactor(outward_secret_values(host.setup.config, os.environ))
         config = host.setup.config
-        self._desk = Desk(_routes(config.llm, stack), config.llm, self._counters)
+        self._desk = Desk(self._routes(config.llm, stack), config.llm, self._counters)
         self._servers = Servers(
             config.mcp.servers, os.environ, host.setup.project.folder, self._redactor.text, self._counters
         )
@@ -57,6 +58,27 @@ class Gateway:
         """Begin to serve MCP servers: each connection is made when somebody wants it."""
         for connection in self._servers.connections.values():
             self._host.own(connection.run(), name=f"MCP server {connection.name}")
+
+    def _routes(self, config: LlmConfig, stack: AsyncExitStack) -> list[Route]:
+        """The routes in their order, with the keys of providers.
+
+        Raises:
+            ConfigError: A key cannot be resolved.
+        """
+        providers = {one.name: one for one in config.providers}
+        found: list[Route] = []
+        for name in config.order:
+            if name == SCRIPTED:
+                found.append(ScriptedRoute(config.scripted))
+            elif name == CALLER:
+                found.append(CallerRoute(config.caller, lambda: self._host.link, self._redactor.known))
+            else:
+                provider = providers[name]
+                key = None if provider.api_key is None else provider.api_key.resolve(os.environ)
+                route = OpenAiRoute(provider, key)
+                stack.push_async_callback(route.close)
+                found.append(route)
+        return found
 
     def methods(self) -> dict[str, Method]:
         """By procedure."""
@@ -120,25 +142,6 @@ def _known_out(redactor: Redactor, value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_known_out(redactor, item) for item in cast("Sequence[Any]", value)]
     return value
-
-
-def _routes(config: LlmConfig, stack: AsyncExitStack) -> list[Route]:
-    """The routes in their order, with the keys of providers.
-
-    Raises:
-        ConfigError: A key cannot be resolved.
-    """
-    providers = {one.name: one for one in config.providers}
-    found: list[Route] = []
-    for name in config.order:
-        if name == SCRIPTED:
-            found.append(ScriptedRoute(config.scripted))
-            continue
-        provider = providers[name]
-        route = OpenAiRoute(provider, None if provider.api_key is None else provider.api_key.resolve(os.environ))
-        stack.push_async_callback(route.close)
-        found.append(route)
-    return found
 
 
 def _deadline(request: Request) -> float:

@@ -4,16 +4,16 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from typing import Any
 
 import structlog
 
 from actors.llm_gateway.budget import Budgets
 from actors.llm_gateway.provider_errors import malformed
-from actors.llm_gateway.route import Answer, Question, Route
+from actors.llm_gateway.route import Answer, Asker, Question, Route
 from actors.llm_gateway.structured import Form, asked_again
-from ratchet.config.llm import LlmConfig
+from ratchet.config.llm import CALLER, LlmConfig
 from ratchet.errors import LlmError, LlmNotConfiguredError, LlmTimeoutError, RequestError
 from ratchet.llm.bodies import Complete, Completion, Piece, Usage
 from ratchet.llm.retry import delay_before_retry, falls_back
@@ -51,12 +51,11 @@ class Desk:
             LlmError: Nobody answered: the error of the route that was asked last.
             RequestError: The schema is none.
         """
-        routes = self._wanted(body.route)
+        routes = self._wanted(body)
         form = None if body.output_schema is None else Form(body.output_schema)
         self._budgets.take(body.execution_id)
         asking = _Asking(body.execution_id, self._question(body), form, deadline - _MARGIN_SECONDS)
-        async with self._within(asking, "all of them"), self._room:
-            return await self._first_answer(routes, asking)
+        return await self._first_answer(routes, asking)
 
     async def stream(self, body: Complete, deadline: float) -> AsyncGenerator[Piece]:
         """The answer of the first route that begins one, in pieces.
@@ -69,23 +68,22 @@ class Desk:
         """
         if body.output_schema is not None:
             raise RequestError("an answer that must fit a schema cannot be streamed: use llm.complete")
-        routes = self._wanted(body.route)
+        routes = self._wanted(body)
         self._budgets.take(body.execution_id)
         asking = _Asking(body.execution_id, self._question(body), None, deadline - _MARGIN_SECONDS)
         failed: list[tuple[str, str]] = []
-        async with self._room:
-            for route in routes:
-                begun = False
-                try:
-                    async with aclosing(self._pieces(route, asking, failed)) as pieces:
-                        async for piece in pieces:
-                            begun = True
-                            yield piece
-                except LlmError as error:
-                    if begun or self._is_last(route, routes, error, asking, failed):
-                        raise
-                else:
-                    return
+        for route in routes:
+            begun = False
+            try:
+                async with self._room_for(route), aclosing(self._pieces(route, asking, failed)) as pieces:
+                    async for piece in pieces:
+                        begun = True
+                        yield piece
+            except LlmError as error:
+                if begun or self._is_last(route, routes, error, asking, failed):
+                    raise
+            else:
+                return
 
     async def _pieces(self, route: Route, asking: "_Asking", failed: list[tuple[str, str]]) -> AsyncGenerator[Piece]:
         """What one route says; it may be silent for as long as one try may take."""
@@ -107,9 +105,12 @@ class Desk:
             min(body.max_tokens or self._config.max_tokens, self._config.max_tokens),
             body.temperature,
             body.output_schema,
+            Asker(body.execution_id, body.fence, body.call_id, resume=body.resume),
         )
 
-    def _wanted(self, name: str | None) -> Sequence[Route]:
+    def _wanted(self, body: Complete) -> Sequence[Route]:
+        """The routes to ask; whoever resumes has asked those before the caller already."""
+        name = CALLER if body.resume else body.route
         if not self._routes:
             raise LlmNotConfiguredError(
                 "tasks may ask no LLM: the configuration has neither llm.providers nor llm.scripted"
@@ -118,13 +119,19 @@ class Desk:
         if not found:
             known = ", ".join(route.name for route in self._routes)
             raise LlmNotConfiguredError(f"there is no route {name!r}; known here: {known}", details={"route": name})
+        if body.resume and body.route is None:
+            return self._routes[self._routes.index(found[0]) :]
         return found
+
+    def _room_for(self, route: Route) -> AbstractAsyncContextManager[object]:
+        return self._room if route.takes_room else nullcontext()
 
     async def _first_answer(self, routes: Sequence[Route], asking: "_Asking") -> Completion:
         failed: list[tuple[str, str]] = []
         for route in routes:
             try:
-                return await self._answer(route, asking, failed)
+                async with self._within(asking, route.name), self._room_for(route):
+                    return await self._answer(route, asking, failed)
             except LlmError as error:
                 if self._is_last(route, routes, error, asking, failed):
                     raise

@@ -7,7 +7,6 @@ an answer, and servers that speak the protocol deviate from it in what nobody ne
 import asyncio
 import functools
 import importlib
-import json
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -16,9 +15,10 @@ from pydantic import BaseModel, Field, ValidationError
 
 from actors.llm_gateway.provider_errors import malformed, refused_content, translated
 from actors.llm_gateway.route import Answer, Question
+from actors.llm_gateway.structured import told_in_words
 from ratchet.config.llm import ProviderConfig
 from ratchet.errors import LlmCutError, StartupError
-from ratchet.llm.bodies import ChatMessage, Usage
+from ratchet.llm.bodies import Usage
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -56,6 +56,8 @@ class OpenAiRoute:
         config: Of the provider.
         api_key: Its key, resolved; None where it needs none.
     """
+
+    takes_room = True
 
     def __init__(self, config: ProviderConfig, api_key: str | None) -> None:
         self._config = config
@@ -139,7 +141,7 @@ class OpenAiRoute:
                 named = {"name": "answer", "schema": question.output_schema}
                 request["response_format"] = {"type": "json_schema", "json_schema": named}
             else:
-                messages.insert(0, _told_in_words(question.output_schema))
+                messages.insert(0, told_in_words(question.output_schema))
             if self._config.schema_mode == "json_object":
                 request["response_format"] = {"type": "json_object"}
         request["messages"] = [message.model_dump() for message in messages]
@@ -206,11 +208,6 @@ def usage_of(usage: _Usage | None) -> Usage:
     if usage is None:
         return Usage()
     return Usage(input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens)
-
-
-def _told_in_words(schema: dict[str, Any]) -> ChatMessage:
-    text = f"Answer with JSON alone, without any words around it, that fits this JSON Schema:\n{json.dumps(schema)}"
-    return ChatMessage(role="system", content=text)
 
 
 @functools.cache

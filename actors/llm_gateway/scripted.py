@@ -18,6 +18,7 @@ class ScriptedRoute:
     name = SCRIPTED
     retries = 0
     timeout_seconds = 5.0
+    takes_room = True
 
     def __init__(self, rules: tuple[ScriptedAnswerConfig, ...]) -> None:
         self._script = Script([Rule(**rule.model_dump()) for rule in rules])

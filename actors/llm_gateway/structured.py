@@ -1,4 +1,4 @@
-"""Answers that must be JSON of a schema: how they are read, and what is said to a model that missed it."""
+"""Answers that must be JSON of a schema: how a model is told, how they are read, what is said to one that missed it."""
 
 import json
 import re
@@ -37,6 +37,12 @@ class Form:
         return value, summarize(problems) if problems else None
 
 
+def told_in_words(schema: JsonObject) -> ChatMessage:
+    """What a model is told that has no other way to hear of a schema."""
+    text = f"Answer with JSON alone, without any words around it, that fits this JSON Schema:\n{json.dumps(schema)}"
+    return ChatMessage(role="system", content=text)
+
+
 def asked_again(question: Question, answer: str, problem: str) -> Question:
     """The question with the answer that missed it, and why."""
     correction = f"That answer cannot be used: {problem}. Answer again, with JSON alone that fits the schema."
@@ -50,4 +56,5 @@ def asked_again(question: Question, answer: str, problem: str) -> Question:
         question.max_tokens,
         question.temperature,
         question.output_schema,
+        question.asker.again(),
     )

@@ -6,11 +6,14 @@ import time
 
 import structlog
 
+from actors.task_runner.asks import AskDesk
 from actors.task_runner.behalf import acting
+from actors.task_runner.callers import Callers
 from actors.task_runner.calls import CallDesk
 from actors.task_runner.catalogue import Catalogue
 from actors.task_runner.desk import Desk
 from actors.task_runner.dispatcher import Dispatcher
+from actors.task_runner.inspecting import Inspecting
 from actors.task_runner.ledger import Ledger
 from actors.task_runner.toolbox import Toolbox
 from actors.task_runner.workers import Workers
@@ -32,6 +35,7 @@ from ratchet.messages import Admission, Admit, AppendAudit, AuditPage, ReadAudit
 from ratchet.models import Category, Failure, ProcessEnd, Status, Task
 from ratchet.policy.rate_limits import RateLimiter
 from ratchet.runtime.versions import version_of
+from ratchet.stores.asks import AskStore
 from ratchet.stores.audit import AuditStore
 from ratchet.stores.database import Database
 from ratchet.stores.executions import ExecutionStore
@@ -55,7 +59,10 @@ class TaskRunner:
         self._database = database
         self._process = ProcessHealth(host.setup.name)
         self._busy = False
-        self._ledger = Ledger(ExecutionStore(database))
+        asks = AskStore(database)
+        self._ledger = Ledger(ExecutionStore(database), asks)
+        callers = Callers(config.llm.caller.unattended_seconds, time.monotonic)
+        self._asks = AskDesk(self._ledger, asks, callers)
         self._audit = AuditStore(database)
         self._limiter = RateLimiter()
         self._workers = Workers()
@@ -77,6 +84,7 @@ class TaskRunner:
             incarnation=host.setup.incarnation,
             spawn=lambda work, name: host.own(work, name=name),
             timeout_of=self._timeout_of,
+            attempt_ended=self._asks.attempt_ended,
         )
         self.toolbox = Toolbox(config.mcp.server.expose_tasks, self._catalogue, self._tell_fronts)
         self._desk = Desk(
@@ -84,6 +92,7 @@ class TaskRunner:
             catalogue=self._catalogue,
             dispatcher=self._dispatcher,
             workers=self._workers,
+            callers=callers,
             queue_size=config.executions.queue_size,
             unfinished_max=config.mcp.server.performance.max_concurrent_executions_per_client,
             on_accept=self._note_work,
@@ -118,6 +127,7 @@ class TaskRunner:
             if await asyncio.to_thread(version_of, description.files, roots) == description.version:
                 self._catalogue.remember(path, description)
         self._dispatcher.families.restore(live)
+        await self._asks.restore(live)
         for one in live:
             if one.state.status is Status.QUEUED:
                 self._dispatcher.enqueue(one)
@@ -142,6 +152,7 @@ class TaskRunner:
                 if peer is None or peer.liveness is not Liveness.ALIVE:
                     worker.unavailable_until = now + 2 * _TICK_SECONDS
             await self._dispatcher.expire_leases(uptime_seconds=self._process.uptime_seconds)
+            await self._asks.tick()
             self._dispatcher.fill()
             self._note_work()
 
@@ -177,7 +188,12 @@ class TaskRunner:
                 messages.GET_EXECUTION: self._desk.get,
                 messages.LIST_EXECUTIONS: self._desk.list,
                 messages.CANCEL_EXECUTION: self._desk.cancel,
+                messages.INSPECT_EXECUTION: Inspecting(self._desk, self._link).inspect,
                 messages.RUN_TASK: self._calls.run,
+                messages.ASK_CALLER: self._asks.ask,
+                messages.WITHDRAW_ASKS: self._asks.withdraw,
+                messages.READ_ASKS: self._asks.read,
+                messages.ANSWER_ASK: self._asks.answer,
                 messages.LIST_TASKS: self._list_tasks,
                 messages.LIST_TOOLS: self.toolbox.listed,
                 messages.ADMIT: self._admit,
@@ -233,6 +249,7 @@ class TaskRunner:
             peers=[_peer_health(peer) for peer in self.hub.peers.values()],
             executions=counts,
             queue_limit=self._host.setup.config.executions.queue_size,
+            asks_open=len(self._asks),
             slots=self._workers.slots,
             slots_busy=self._workers.busy,
             counters=dict(self.hub.counters + self._link.counters),

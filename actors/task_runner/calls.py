@@ -17,7 +17,7 @@ from ipc.link import Request
 from ratchet.bodies.executions import RunTask, Submit
 from ratchet.errors import CallTimeoutError, ForbiddenError, StaleFenceError, TooDeepError
 from ratchet.messages import RunEnd
-from ratchet.models import Execution, Lineage, Source, Status
+from ratchet.models import Execution, Lineage, Source
 
 _WITHDRAWN = "the execution that called it no longer waits for it"
 _END_SECONDS = 5.0  # an execution whose time is up gets this long to say so itself
@@ -90,7 +90,7 @@ class CallDesk:
     def _parent(self, body: RunTask, request: Request) -> Live:
         live = self._ledger.live.get(body.execution_id)
         attempt = live.attempt if live is not None else None
-        if live is None or attempt is None or live.state.status is not Status.RUNNING or attempt.fence != body.fence:
+        if live is None or attempt is None or not live.state.status.active or attempt.fence != body.fence:
             raise StaleFenceError(f"attempt {body.fence} of {body.execution_id} does not run, so it calls nothing")
         if attempt.worker != request.source:
             raise StaleFenceError(f"attempt {body.fence} of {body.execution_id} does not run in {request.source}")

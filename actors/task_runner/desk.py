@@ -7,11 +7,13 @@ again after a lost connection finds the execution instead of making another.
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import msgpack
 
 from actors.task_runner.behalf import acting, task_action
+from actors.task_runner.callers import Callers
 from actors.task_runner.catalogue import Catalogue
 from actors.task_runner.dispatcher import Dispatcher
 from actors.task_runner.ledger import Ledger
@@ -19,7 +21,7 @@ from actors.task_runner.live import Live, new_attempt
 from actors.task_runner.workers import Workers
 from ipc.link import Request
 from ratchet import rpc
-from ratchet.bodies.executions import CancelExecution, ExecutionPage, GetExecution, ListExecutions, Submit
+from ratchet.bodies.executions import CancelExecution, ExecutionPage, GetExecution, ListExecutions, Submit, Waiting
 from ratchet.errors import IdempotencyConflictError, InvalidInputError, QueueFullError, TooManyExecutionsError
 from ratchet.lifecycle import State
 from ratchet.models import Execution, JsonObject, Lineage, Source, Status, Task
@@ -30,6 +32,7 @@ from ratchet.validation import summarize
 
 INPUT_BYTES_MAX = 1024 * 1024
 _REPLY_MARGIN_SECONDS = 0.5  # a wait ends this long before the caller gives up on the call
+_TOGETHER_SECONDS = 0.02  # what a task asks at one moment is asked of its caller at one time
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Desk:
         catalogue: Catalogue,
         dispatcher: Dispatcher,
         workers: Workers,
+        callers: Callers,
         queue_size: int,
         unfinished_max: int | None,
         on_accept: Callable[[], None],
@@ -63,6 +67,7 @@ class Desk:
         self._catalogue = catalogue
         self._dispatcher = dispatcher
         self._workers = workers
+        self._callers = callers
         self._queue_size = queue_size
         self._unfinished_max = unfinished_max
         self._on_accept = on_accept
@@ -85,15 +90,15 @@ class Desk:
         live = self._ledger.live.get(body.execution_id) if accepting is None else await asyncio.shield(accepting)
         if live is not None:
             _require_owner(live.execution, body.client)
-            return await self._wait(live, body.wait_seconds, request)
+            return await self._wait(live, body, request)
         earlier = await self._same_key(body)
         if earlier is None:
             live = await self._accept_once(body)
             if live is not None:
-                return await self._wait(live, body.wait_seconds, request)
+                return await self._wait(live, body, request)
             earlier = await self._same_key(body) or await self._find(body.execution_id, body.client)
         _require_same(earlier, body)
-        return await self._follow(earlier, body.wait_seconds, request)
+        return await self._follow(earlier, body, request)
 
     async def get(self, body: GetExecution, request: Request) -> Execution:
         """An execution as it is, or as it is once it ended or `wait_seconds` have passed.
@@ -102,7 +107,7 @@ class Desk:
             UnknownExecutionError: No execution of the client has this id.
         """
         execution = await self._find(body.execution_id, acting(body, request))
-        return await self._follow(execution, body.wait_seconds, request)
+        return await self._follow(execution, body, request)
 
     async def list(self, body: ListExecutions, request: Request) -> ExecutionPage:
         """A page of executions (the client's own), those that run with their newest progress."""
@@ -128,7 +133,7 @@ class Desk:
         live = self._ledger.live.get(body.execution_id)
         if live is not None:
             await self._dispatcher.cancel(live, body.reason)
-        return await self._follow(execution, body.wait_seconds, request)
+        return await self._follow(execution, body, request)
 
     # --- accepting ------------------------------------------------------------------------------------------------
 
@@ -245,26 +250,34 @@ class Desk:
         found = await self._ledger.store.get(execution_id)
         return None if found is None else self._dispatcher.reports.seen(found)
 
-    async def _follow(self, execution: Execution, seconds: float, request: Request) -> Execution:
+    async def _follow(self, execution: Execution, body: Waiting, request: Request) -> Execution:
         live = self._ledger.live.get(execution.execution_id)
         if live is not None:
-            return await self._wait(live, seconds, request)
+            return await self._wait(live, body, request)
         if execution.status.terminal:
             return execution
         return await self._find(execution.execution_id, None)  # it ended between two looks
 
-    async def _wait(self, live: Live, seconds: float, request: Request) -> Execution:
+    async def _wait(self, live: Live, body: Waiting, request: Request) -> Execution:
+        if body.can_answer:
+            self._callers.seen(live.execution.execution_id)
+        seconds = body.wait_seconds
         if request.deadline is not None:
             left = request.deadline - asyncio.get_running_loop().time() - _REPLY_MARGIN_SECONDS
             seconds = min(seconds, left)
         if seconds <= 0 or live.execution.status.terminal:
             return self._view(live.execution)
         told = _progress(live.execution)
-        async for execution in live.changes(seconds):
-            news = _progress(execution)
-            if news != told and not execution.status.terminal:
-                request.progress(rpc.encode_progress(news))
-                told = news
+        with self._callers.waiting(live.execution.execution_id, able=body.can_answer):
+            async with aclosing(live.changes(seconds)) as changes:
+                async for execution in changes:
+                    if body.can_answer and any(ask.key not in body.asked for ask in execution.asks):
+                        await asyncio.sleep(_TOGETHER_SECONDS)
+                        break
+                    news = _progress(execution)
+                    if news != told and not execution.status.terminal:
+                        request.progress(rpc.encode_progress(news))
+                        told = news
         return self._view(live.execution)
 
     def _view(self, execution: Execution) -> Execution:

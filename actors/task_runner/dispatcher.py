@@ -31,7 +31,7 @@ from ratchet.bodies.attempts import (
 )
 from ratchet.errors import RatchetError, RequestError, StaleFenceError, StoreError, UnavailableError
 from ratchet.lifecycle import CancelRequested, Effect, Ended, Finish, Placed, Requeue, Stop, Undelivered, Unrunnable
-from ratchet.models import Attempt, Category, Failure, Status, Task
+from ratchet.models import Attempt, Category, Failure, Task
 
 log = structlog.stdlib.get_logger("task-runner")
 
@@ -60,6 +60,7 @@ class Dispatcher:
         incarnation: str,
         spawn: Spawn,
         timeout_of: Limits,
+        attempt_ended: Callable[[Live], None],
     ) -> None:
         self.queue = ReadyQueue()
         self._ledger = ledger
@@ -69,6 +70,7 @@ class Dispatcher:
         self._incarnation = incarnation
         self._spawn = spawn
         self._timeout_of = timeout_of
+        self._attempt_ended = attempt_ended
         self.families = Families(ledger, workers, lambda live, reason: spawn(self._give_up(live, reason), "give up"))
         self.reports = Reports(ledger, link, spawn, self._follow)
 
@@ -228,7 +230,7 @@ class Dispatcher:
     def progress(self, body: AttemptProgress) -> None:
         """A running attempt got further."""
         live = self._ledger.live.get(body.execution_id)
-        if live is not None and live.state.fence == body.fence and live.state.status is Status.RUNNING:
+        if live is not None and live.state.fence == body.fence and live.state.status.active:
             live.update(progress=body.progress)
 
     async def register(self, body: RegisterWorker) -> None:
@@ -240,7 +242,7 @@ class Dispatcher:
         held = set(body.in_flight)
         for live in list(self._ledger.live.values()):
             attempt = live.attempt
-            if attempt is None or live.state.status is not Status.RUNNING or attempt.worker != body.name:
+            if attempt is None or not live.state.status.active or attempt.worker != body.name:
                 continue
             if attempt.worker_incarnation != body.incarnation:
                 self._spawn(self._replaced(live, attempt.fence, body.name), "replaced")
@@ -269,7 +271,7 @@ class Dispatcher:
         for live in list(self._ledger.live.values()):
             attempt = live.attempt
             held = attempt is not None and attempt.worker == name and attempt.worker_incarnation == incarnation
-            if attempt is not None and held and live.state.status is Status.RUNNING:
+            if attempt is not None and held and live.state.status.active:
                 await self._lost(live, attempt.fence, failure)
 
     async def expire_leases(self, *, uptime_seconds: float) -> None:
@@ -279,7 +281,7 @@ class Dispatcher:
         """
         for live in list(self._ledger.live.values()):
             attempt = live.attempt
-            if attempt is None or live.state.status is not Status.RUNNING:
+            if attempt is None or not live.state.status.active:
                 continue
             worker = self._workers.get(attempt.worker)
             silent = uptime_seconds if worker is None else self._now() - worker.heard_at
@@ -326,11 +328,13 @@ class Dispatcher:
         """Do what a recorded effect asks for."""
         match effect:
             case Finish():
+                self._attempt_ended(live)
                 self.families.attempt_ended(live)
                 self.queue.discard(live.execution.execution_id)
                 self._release(live)
                 self.fill()
             case Requeue():
+                self._attempt_ended(live)
                 self.families.attempt_ended(live)
                 self._release(live)
                 self.enqueue(live)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from actors.task_runner.ledger import Ledger
 from actors.task_runner.live import Live
 from actors.task_runner.workers import Workers
-from ratchet.models import Lineage, Status
+from ratchet.models import Lineage
 
 PARENT_ENDED = "the execution that called it ended"
 
@@ -68,8 +68,4 @@ class Families:
 
     def _calls_still(self, lineage: Lineage) -> bool:
         parent = self._ledger.live.get(lineage.parent_id)
-        return (
-            parent is not None
-            and parent.state.fence == lineage.parent_attempt
-            and parent.state.status in (Status.RUNNING, Status.INPUT_REQUIRED)
-        )
+        return parent is not None and parent.state.fence == lineage.parent_attempt and parent.state.status.active

@@ -8,23 +8,32 @@ import time
 from typing import Any
 
 from actors.task_runner.live import Live, restored, with_attempt
+from ratchet.bodies.asks import AskRecord
 from ratchet.errors import IdempotencyConflictError, StaleFenceError
-from ratchet.lifecycle import Effect, Event, Finish, Order, Refuse, Requeue, Stop, step
+from ratchet.lifecycle import Effect, Event, Finish, Order, Refuse, Requeue, Resume, Stop, Suspend, step
 from ratchet.models import Attempt, Execution, Status
+from ratchet.stores.asks import AskStore
 from ratchet.stores.executions import ExecutionStore
+
+ATTEMPT_ENDED = "the attempt that asked has ended"
 
 
 class Ledger:
     """The unfinished executions by id."""
 
-    def __init__(self, store: ExecutionStore) -> None:
+    def __init__(self, store: ExecutionStore, asks: AskStore) -> None:
         self.store = store
+        self._asks = asks
         self.live: dict[str, Live] = {}
 
     async def restore(self) -> list[Live]:
         """Take up what an earlier process left unfinished."""
+        asked: dict[str, set[str]] = {}
+        for ask in await self._asks.open():
+            asked.setdefault(ask.execution_id, set()).add(ask.key)
         for execution in await self.store.unfinished():
-            self.live[execution.execution_id] = restored(execution)
+            asks = frozenset(asked.get(execution.execution_id, ()))
+            self.live[execution.execution_id] = restored(execution, asks)
         return list(self.live.values())
 
     async def accept(self, live: Live) -> bool:
@@ -56,6 +65,7 @@ class Ledger:
         attempt: Attempt | None = None,
         output: Any = None,
         reason: str = "",
+        ask: AskRecord | None = None,
     ) -> Effect:
         """Decide, record, publish.
 
@@ -65,6 +75,7 @@ class Ledger:
             attempt: The attempt as it is after the event; needed for `Placed`, `Undelivered` and `Ended`.
             output: What a completed attempt returned.
             reason: Why a cancel was requested.
+            ask: The question as it is after `Asked` or `Settled`.
 
         Returns:
             What the caller must do now; it is durable already.
@@ -75,12 +86,25 @@ class Ledger:
         """
         async with live.lock:
             state, effect = step(live.state, event)
-            changes = await self._record(live, effect, attempt=attempt, output=output, reason=reason)
+            if isinstance(effect, Suspend | Resume):
+                assert ask is not None
+                changes = await self._record_ask(effect, ask, state.status)
+            else:
+                changes = await self._record(live, effect, attempt=attempt, output=output, reason=reason)
             live.state = state
             live.update(**changes)
             if isinstance(effect, Finish):
                 self.live.pop(live.execution.execution_id, None)
         return effect
+
+    async def _record_ask(self, effect: Suspend | Resume, ask: AskRecord, status: Status) -> dict[str, Any]:
+        if isinstance(effect, Suspend):
+            await self._asks.insert(ask)
+        elif ask.state == "answered":
+            await self._asks.settle(ask, ask.state, said=ask.answer)
+        else:
+            await self._asks.settle(ask, ask.state, reason=ask.reason)
+        return {"status": status}
 
     async def _record(
         self, live: Live, effect: Effect, *, attempt: Attempt | None, output: Any, reason: str
@@ -95,13 +119,15 @@ class Ledger:
                 return _with(execution, attempt, status=Status.RUNNING, started_ns=started_ns)
             case Requeue(fence=fence):
                 assert attempt is not None
-                await self.store.requeue(execution.execution_id, fence, attempt)
+                await self.store.requeue(execution.execution_id, fence, attempt, asked=_asked(live))
                 return _with(execution, attempt, status=Status.QUEUED, progress=None)
             case Stop():
                 await self.store.set_cancel_requested(execution.execution_id, reason)
                 return {"cancel_requested": reason}
             case Finish():
                 return await self._finish(live, effect, attempt=attempt, output=output, reason=reason)
+            case Suspend() | Resume():
+                raise AssertionError("recorded with its question")
             case Refuse(why=why):
                 raise StaleFenceError(
                     f"execution {execution.execution_id}: {why}; it is {execution.status} "
@@ -126,10 +152,16 @@ class Ledger:
             failure=effect.failure,
             progress=execution.progress,
             attempt=attempt,
+            asked=_asked(live),
         )
         if effect.status is Status.COMPLETED:
             changes["output"] = output
         return changes if attempt is None else _with(execution, attempt, **changes)
+
+
+def _asked(live: Live) -> str | None:
+    """Why what the attempt that ends has asked gets no answer; None where it has asked nothing."""
+    return ATTEMPT_ENDED if live.state.asks else None
 
 
 def _with(execution: Execution, attempt: Attempt, **changes: Any) -> dict[str, Any]:

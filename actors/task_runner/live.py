@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +46,7 @@ class Live:
         for event in self._waiting:
             event.set()
 
-    async def changes(self, seconds: float) -> AsyncIterator[Execution]:
+    async def changes(self, seconds: float) -> AsyncGenerator[Execution]:
         """The execution now and after each change, conflated, until it is terminal or `seconds` have passed."""
         deadline = asyncio.get_running_loop().time() + seconds
         changed = asyncio.Event()
@@ -65,7 +65,7 @@ class Live:
             self._waiting.discard(changed)
 
 
-def restored(execution: Execution) -> Live:
+def restored(execution: Execution, asks: frozenset[str] = frozenset()) -> Live:
     """A live execution from what the store says of it."""
     losses = sum(one.failure is not None and _is_loss(one.failure) for one in execution.attempts)
     state = State(
@@ -74,6 +74,7 @@ def restored(execution: Execution) -> Live:
         idempotent=execution.idempotent,
         cancel_requested=execution.cancel_requested is not None,
         losses=losses,
+        asks=asks,
     )
     return Live(execution=execution, state=state)
 

@@ -7,12 +7,14 @@ or error, its time or the attempt's, a `cancel` of the child, or the attempt.
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import structlog
 from pydantic import ValidationError
 
+from actors.worker import questions
 from actors.worker.child import Child
 from ipc.errors import BusyError, ExpiredError, IpcError, LostError, TooLargeError, UnreachableError
 from ipc.link import Link
@@ -29,7 +31,7 @@ from ratchet.errors import (
     UnavailableError,
 )
 from ratchet.messages import Procedure, StreamProcedure
-from ratchet.models import FromTask
+from ratchet.models import FromTask, Model
 
 log = structlog.stdlib.get_logger("worker")
 
@@ -61,6 +63,7 @@ class Relay:
         link: Where they go.
         table: What may be called.
         refusal: Why the configuration does not allow a method; None: it does.
+        keeps: Whether a question is found again where the way to it was lost.
     """
 
     def __init__(
@@ -70,12 +73,14 @@ class Relay:
         link: Link,
         table: Table = METHODS,
         refusal: Callable[[str], RatchetError | None] = lambda _method: None,
+        keeps: Callable[[FromTask], bool] = lambda _request: False,
     ) -> None:
         self._order = order
         self._child = child
         self._link = link
         self._table = table
         self._refusal = refusal
+        self._keeps = keeps
         loop = asyncio.get_running_loop()
         self._deadline = None if order.timeout_seconds is None else loop.time() + order.timeout_seconds
         self._calls: dict[int, asyncio.Task[None]] = {}
@@ -117,12 +122,12 @@ class Relay:
     async def _relay(self, call_id: int, body: dict[str, Any]) -> None:
         try:
             procedure, request = self._asked(body)
-            seconds = self._seconds(body.get("timeout_seconds"))
+            deadline = asyncio.get_running_loop().time() + self._seconds(body.get("timeout_seconds"))
             if isinstance(procedure, StreamProcedure):
-                await self._pass_items(call_id, procedure, request, seconds)
+                await self._pass_items(call_id, procedure, request, deadline)
                 await self._answer("end", call_id, {"id": call_id})
                 return
-            reply = (await rpc.call(self._link, procedure, request, timeout_seconds=seconds)).model_dump(mode="json")
+            reply = (await self._called(procedure, request, deadline)).model_dump(mode="json")
         except (RatchetError, IpcError) as error:
             known = _translated(error)
             answer = {"id": call_id, "code": known.code, "message": known.message, "details": known.details}
@@ -130,13 +135,25 @@ class Relay:
         else:
             await self._answer("reply", call_id, {"id": call_id, "body": reply})
 
+    async def _called(self, procedure: Procedure[Any, Any], request: FromTask, deadline: float) -> Model:
+        async def call(asked: FromTask) -> Model:
+            return await rpc.call(self._link, procedure, asked, timeout_seconds=_left(deadline))
+
+        if not self._keeps(request):
+            return await call(request)
+        try:
+            return await questions.kept(request, call)
+        except BaseException:
+            questions.withdraw(self._link, request)
+            raise
+
     async def _pass_items(
-        self, call_id: int, procedure: StreamProcedure[Any, Any], request: FromTask, seconds: float
+        self, call_id: int, procedure: StreamProcedure[Any, Any], request: FromTask, deadline: float
     ) -> None:
         """Hand on what a stream has as far as the child wants it; whoever makes it waits for a child that does not."""
         credit = self._credits[call_id] = _Credit()
         try:
-            async with rpc.stream(self._link, procedure, request, timeout_seconds=seconds) as items:
+            async with aclosing(self._items(procedure, request, deadline)) as items:
                 async for item in items:
                     await credit.take()
                     try:
@@ -145,8 +162,20 @@ class Relay:
                         raise RequestError(f"an item of {procedure.name} is too large: {error}") from None
                     except OSError:
                         return  # it is dying, and its exit will say so
+        except BaseException:
+            if self._keeps(request):
+                questions.withdraw(self._link, request)
+            raise
         finally:
             del self._credits[call_id]
+
+    def _items(self, procedure: StreamProcedure[Any, Any], request: FromTask, deadline: float) -> AsyncGenerator[Model]:
+        async def stream(asked: FromTask) -> AsyncGenerator[Model]:
+            async with rpc.stream(self._link, procedure, asked, timeout_seconds=_left(deadline)) as items:
+                async for item in items:
+                    yield item
+
+        return questions.kept_items(request, stream) if self._keeps(request) else stream(request)
 
     def _asked(self, body: dict[str, Any]) -> "tuple[Procedure[Any, Any] | StreamProcedure[Any, Any], FromTask]":
         """What is called, and the request in the child's name.
@@ -165,6 +194,7 @@ class Relay:
             "fence": self._order.fence,
             "client": self._order.client,
             "span_id": body.get("span_id"),
+            "call_id": body["id"],
         }
         try:
             request: FromTask = procedure.request.model_validate({**given, **stamp})
@@ -189,6 +219,10 @@ class Relay:
             await self._child.answer("error", {"id": call_id, "code": CallError.code, "message": str(error)})
         except OSError as error:  # it is dying, and its exit will say so
             log.info("a child did not take an answer", pid=self._child.pid, error=str(error))
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - asyncio.get_running_loop().time())
 
 
 class _Credit:

@@ -10,13 +10,16 @@ import structlog
 from pydantic import ValidationError
 
 from actors.worker.child import Child
+from actors.worker.inspection import Inspector
 from actors.worker.outcome import Died, Done, Identity, Outcome, Stopping, ZygoteDied, report
 from actors.worker.outward import refusal
+from actors.worker.questions import may_reach_caller
 from actors.worker.relay import Relay
 from actors.worker.telemetry import AttemptTelemetry
 from ipc.link import Link
 from ratchet import messages, rpc
 from ratchet.bodies.attempts import AttemptOrder, AttemptProgress, AttemptReport
+from ratchet.bodies.inspection import Inspection
 from ratchet.config import Config
 from ratchet.models import Category, ProcessEnd, Progress
 from ratchet.redaction import Redactor
@@ -50,6 +53,9 @@ class Run:
         self._progress: Progress | None = None
         self._progress_timer: asyncio.TimerHandle | None = None
         self._relay: Relay | None = None
+        self._inspector = Inspector(child)
+        self._began = time.monotonic()
+        self._heard: float | None = None  # when the task last said something
         self._telemetry = AttemptTelemetry(link, order, redactor, on_full=child.pause, on_room=child.resume)
 
     async def start(self) -> None:
@@ -59,7 +65,7 @@ class Run:
             OSError: The child is gone; nothing has run.
         """
         limits = self._config.limits
-        self.child.attach(self._on_message, self._telemetry.line, self._on_call)
+        self.child.attach(self._on_message, self._on_line, self._on_call)
         self.child.exit.add_done_callback(self._on_exit)
         body = self.order.model_dump(include={"execution_id", "attempt", "task_id", "function", "path", "version"})
         await self.child.send(
@@ -113,6 +119,24 @@ class Run:
             self._stopping = Stopping(category, reason or f"it was {category.value}")
             self._ladder = asyncio.create_task(self._climb(self._stopping))
 
+    async def inspect(self) -> Inspection:
+        """What the task is doing now; it goes on meanwhile."""
+        look = await self._inspector.look()
+        now = time.monotonic()
+        found = Inspection(
+            execution_id=self.order.execution_id,
+            attempt=self.order.attempt,
+            worker=self._link.name,
+            seen=look.seen,
+            running_seconds=now - self._began,
+            silent_seconds=None if self._heard is None else now - self._heard,
+            threads=look.told.threads,
+            coroutines=look.told.coroutines,
+            spans=look.told.spans,
+            process=look.process,
+        )
+        return Inspection.model_validate(self._redactor.value(found.model_dump()))
+
     def zygote_died(self, end: ProcessEnd) -> None:
         """The child's parent is gone, and the child with it."""
         self._settle(ZygoteDied(end))
@@ -132,7 +156,15 @@ class Run:
         self._stopping = Stopping(stopping.category, stopping.reason, "kill")
         self.child.signal(signal.SIGKILL, tree=True)
 
+    def _on_line(self, stream: str, line: str) -> None:
+        self._heard = time.monotonic()
+        self._telemetry.line(stream, line)
+
     def _on_message(self, kind: str, body: dict[str, Any]) -> None:
+        if kind == "inspected":
+            self._inspector.take(body)
+            return
+        self._heard = time.monotonic()
         match kind:
             case "log":
                 self._telemetry.log(body)
@@ -148,7 +180,8 @@ class Run:
     def _on_call(self, kind: str, body: dict[str, Any]) -> None:
         if self._relay is None:
             allowed = functools.partial(refusal, self._config)
-            self._relay = Relay(self.order, self.child, self._link, refusal=allowed)
+            keeps = functools.partial(may_reach_caller, config=self._config.llm)
+            self._relay = Relay(self.order, self.child, self._link, refusal=allowed, keeps=keeps)
         self._relay.take(kind, body)
 
     def _on_exit(self, _exit: Any) -> None:

@@ -8,7 +8,21 @@ from ratchet.bodies.common import OnBehalf
 from ratchet.models import BrokenFile, Execution, FromTask, JsonObject, Model, Source, Status, Task
 
 
-class Submit(OnBehalf):
+class Waiting(OnBehalf):
+    """A request that may wait for the end of an execution.
+
+    Attributes:
+        wait_seconds: Reply when it is terminal, at most this much later.
+        can_answer: Whoever waits can be asked in the caller's place: the reply comes once something is asked.
+        asked: Keys of questions that are known already; only others end the wait.
+    """
+
+    wait_seconds: float = 0
+    can_answer: bool = False
+    asked: list[str] = Field(default_factory=list[str])
+
+
+class Submit(Waiting):
     """Run a task. The caller mints `execution_id`, so that sending this twice is one execution."""
 
     execution_id: str
@@ -19,14 +33,12 @@ class Submit(OnBehalf):
     priority: int = 0
     idempotency_key: str | None = None
     metadata: JsonObject = Field(default_factory=dict[str, Any])
-    wait_seconds: float = 0  # reply when terminal, at most this long after the execution is durable
 
 
-class GetExecution(OnBehalf):
+class GetExecution(Waiting):
     """Read an execution; with `wait_seconds`, reply when it is terminal, at most that much later."""
 
     execution_id: str
-    wait_seconds: float = 0
 
 
 class ListExecutions(OnBehalf):
@@ -52,12 +64,11 @@ class ExecutionPage(Model):
     next_cursor: str | None = None
 
 
-class CancelExecution(OnBehalf):
+class CancelExecution(Waiting):
     """Ask an execution to stop. Idempotent; a terminal execution stays as it is."""
 
     execution_id: str
     reason: str = ""
-    wait_seconds: float = 0
 
 
 class RunTask(FromTask):

@@ -39,6 +39,7 @@ class Health(Model):
     peers: list[PeerHealth] = Field(default_factory=list[PeerHealth])
     executions: dict[str, int] = Field(default_factory=dict[str, int])  # by status
     queue_limit: int | None = None
+    asks_open: int | None = None  # questions to callers without an answer
     slots: int | None = None  # over all workers; a worker: its own
     slots_busy: int | None = None
     counters: dict[str, int] = Field(default_factory=dict[str, int])  # everything dropped, late, expired or refused

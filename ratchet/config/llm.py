@@ -10,6 +10,7 @@ from ratchet.config.section import Section
 from ratchet.config.units import Count, Seconds
 
 SCRIPTED = "scripted"
+CALLER = "caller"
 
 
 def _checked_url(text: str) -> str:
@@ -52,6 +53,20 @@ class ScriptedAnswerConfig(Section):
     )
 
 
+class CallerConfig(Section):
+    """The route `caller`: the LLM of whoever waits for the execution, asked over MCP (sampling)."""
+
+    timeout_seconds: Seconds = Field(
+        default=120.0, gt=0, le=3600, description="how long an answer is waited for; people may have to agree to it"
+    )
+    unattended_seconds: Seconds = Field(
+        default=15.0,
+        gt=0,
+        le=3600,
+        description="how long a question waits for its caller to come back who was there and has gone",
+    )
+
+
 class LlmConfig(Section):
     """Whom tasks may ask. Without a provider or a scripted answer, tasks may ask nobody."""
 
@@ -61,8 +76,10 @@ class LlmConfig(Section):
     )
     routes: tuple[str, ...] = Field(
         default=(),
-        description="names of providers, or `scripted`, in the order in which they are asked until one answers",
+        description="names of providers, `scripted`, or `caller`, in the order in which they are asked until one "
+        "answers; the caller's own LLM is asked only where it stands here",
     )
+    caller: CallerConfig = Field(default=CallerConfig(), description="the caller's own LLM as a route")
     max_tokens: Count = Field(default=4096, ge=1, description="most tokens of one answer")
     concurrent_calls: Count = Field(default=16, ge=1, le=1000, description="answers that are awaited at a time")
     calls_per_execution: Count = Field(default=100, ge=1, description="questions that one execution may ask")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from ratchet.config.llm import SCRIPTED, LlmConfig
+from ratchet.config.llm import CALLER, SCRIPTED, LlmConfig
 from ratchet.config.mcp import RemoteServerConfig
 from ratchet.config.model import Config
 from ratchet.config.problems import KeyPath, Problems
@@ -28,16 +28,18 @@ def _check_names(path: KeyPath, names: Iterable[str], problems: Problems) -> Non
     for index, name in enumerate(names):
         if path == _PROVIDERS and name == SCRIPTED:
             problems.add((*path, index, "name"), f"{SCRIPTED!r} is the route of llm.scripted; give another name")
+        if path == _PROVIDERS and name == CALLER:
+            problems.add((*path, index, "name"), f"{CALLER!r} is the route to the caller's LLM; give another name")
         if first.setdefault(name, index) != index:
             problems.add((*path, index, "name"), f"{name!r} is the name of {path[-1]}[{first[name]}] too")
 
 
 def _check_routes(llm: LlmConfig, problems: Problems) -> None:
-    known = [*(one.name for one in llm.providers), *((SCRIPTED,) if llm.scripted else ())]
+    known = [*(one.name for one in llm.providers), *((SCRIPTED,) if llm.scripted else ()), CALLER]
     for index, route in enumerate(llm.routes):
         path = ("llm", "routes", index)
         if route not in known:
-            problems.add(path, f"{route!r} is no provider of llm.providers; known here: {', '.join(known) or 'none'}")
+            problems.add(path, f"{route!r} is no provider of llm.providers; known here: {', '.join(known)}")
         elif route in llm.routes[:index]:
             problems.add(path, f"{route!r} stands here twice")
 

@@ -26,6 +26,7 @@ class Complete(FromTask):
         max_tokens: Most tokens of the answer; never more than `llm.max_tokens`.
         temperature: 0 to 2; the provider's default where it is left out.
         output_schema: A JSON Schema; the answer is JSON that fits it.
+        resume: This may have been asked already, of the caller: then wait for that answer, and ask nobody anew.
     """
 
     messages: list[ChatMessage] = Field(min_length=1, max_length=MESSAGES_MAX)
@@ -34,6 +35,7 @@ class Complete(FromTask):
     max_tokens: int | None = Field(default=None, ge=1)
     temperature: float | None = Field(default=None, ge=0, le=2)
     output_schema: JsonObject | None = None
+    resume: bool = False
 
 
 class Usage(Model):

@@ -2,7 +2,15 @@
 
 from typing import Final
 
-from ratchet.errors import LlmAnswerError, LlmCutError, LlmError, LlmRateLimitedError, LlmRefusedError, LlmTimeoutError
+from ratchet.errors import (
+    LlmAnswerError,
+    LlmCutError,
+    LlmError,
+    LlmNoCallerError,
+    LlmRateLimitedError,
+    LlmRefusedError,
+    LlmTimeoutError,
+)
 
 _FIRST_SECONDS: Final = 0.5
 _DELAY_SECONDS_MAX: Final = 20.0
@@ -35,4 +43,4 @@ def falls_back(error: LlmError) -> bool:
     """Whether another route may answer what this one did not. What was refused is not asked of somebody else."""
     if isinstance(error, LlmRefusedError):
         return error.details.get("status") in _PROVIDERS_FAULT
-    return error.retryable or isinstance(error, (LlmAnswerError, LlmCutError))
+    return error.retryable or isinstance(error, (LlmAnswerError, LlmCutError, LlmNoCallerError))

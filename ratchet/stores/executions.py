@@ -16,6 +16,7 @@ from ratchet.bodies.attempts import FileDescription
 from ratchet.bodies.executions import ExecutionPage, ListExecutions
 from ratchet.errors import IdempotencyConflictError
 from ratchet.models import Attempt, Execution, Failure, Progress, Status
+from ratchet.stores import asks
 from ratchet.stores.bounds import take
 from ratchet.stores.database import Database
 from ratchet.stores.group_commit import SqlValue, Statement
@@ -91,9 +92,13 @@ class ExecutionStore:
         rows = [(execution_id, one.number, one.model_dump_json()) for execution_id, one in attempts.items()]
         await self._database.write(Statement(_RECORD, rows))
 
-    async def requeue(self, execution_id: str, fence: int, attempt: Attempt) -> bool:
-        """Running back to queued; `attempt` says how the try ended. Returns whether it took effect."""
-        return await self._change(Statement(_REQUEUE, [(execution_id, fence)]), _record(execution_id, attempt))
+    async def requeue(self, execution_id: str, fence: int, attempt: Attempt, *, asked: str | None = None) -> bool:
+        """Running back to queued; `attempt` says how the try ended. Returns whether it took effect.
+
+        `asked` is why what it asked the caller has no answer; None: it asked nothing.
+        """
+        requeue = Statement(_REQUEUE, [(execution_id, fence)])
+        return await self._change(requeue, _record(execution_id, attempt), *_ended_asks(execution_id, asked))
 
     async def finish(
         self,
@@ -106,6 +111,7 @@ class ExecutionStore:
         failure: Failure | None = None,
         progress: Progress | None = None,
         attempt: Attempt | None = None,
+        asked: str | None = None,
     ) -> bool:
         """Record the end, exactly once. Returns whether this call was the one.
 
@@ -118,6 +124,7 @@ class ExecutionStore:
             failure: Why it did not complete.
             progress: Its last word; None leaves what is recorded.
             attempt: The attempt as it ended. None ends an execution that is queued (cancelled before it ran).
+            asked: Why what it asked the caller has no answer; None: it asked nothing.
         """
         assert status.terminal, status
         row = (
@@ -131,7 +138,8 @@ class ExecutionStore:
         )
         if attempt is None:
             return await self._change(Statement(_FINISH_QUEUED, [row]))
-        return await self._change(Statement(_FINISH_RUNNING, [row]), _record(execution_id, attempt))
+        finish, record = Statement(_FINISH_RUNNING, [row]), _record(execution_id, attempt)
+        return await self._change(finish, record, *_ended_asks(execution_id, asked))
 
     async def set_cancel_requested(self, execution_id: str, reason: str) -> bool:
         """Note that somebody asked it to stop. Returns False where it has ended or was asked before."""
@@ -191,6 +199,10 @@ def _insert_row(execution: Execution, attempt: Attempt | None) -> list[SqlValue]
 
 def _record(execution_id: str, attempt: Attempt) -> Statement:
     return Statement(_RECORD, [(execution_id, attempt.number, attempt.model_dump_json())])
+
+
+def _ended_asks(execution_id: str, asked: str | None) -> list[Statement]:
+    return [] if asked is None else [asks.ended(execution_id, asked)]
 
 
 def _first(rows: Sequence[tuple[Any, ...]]) -> Execution | None:

@@ -6,6 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from ratchet.lifecycle import (
     LOSSES_MAX,
+    Asked,
     CancelRequested,
     Effect,
     Ended,
@@ -15,8 +16,11 @@ from ratchet.lifecycle import (
     Placed,
     Refuse,
     Requeue,
+    Resume,
+    Settled,
     State,
     Stop,
+    Suspend,
     Undelivered,
     Unrunnable,
     step,
@@ -27,12 +31,15 @@ FAILURES = st.builds(
     Failure, category=st.sampled_from(list(Category)), type=st.just("SomeError"), message=st.just("it failed")
 )
 FENCES = st.integers(min_value=0, max_value=5)
+KEYS = st.sampled_from(["first", "second", "third"])
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.just(Placed()),
     st.builds(Undelivered, fence=FENCES),
     st.builds(Ended, fence=FENCES, failure=st.none() | FAILURES),
     st.builds(Unrunnable, failure=FAILURES),
     st.just(CancelRequested()),
+    st.builds(Asked, fence=FENCES, key=KEYS),
+    st.builds(Settled, fence=FENCES, key=KEYS),
 )
 
 
@@ -63,6 +70,14 @@ class ExecutionLife(RuleBasedStateMachine):
     def the_current_order_does_not_arrive(self) -> None:
         self.take(Undelivered(self.state.fence))
 
+    @rule(key=KEYS)
+    def its_task_asks_the_caller(self, key: str) -> None:
+        self.take(Asked(self.state.fence, key))
+
+    @rule(key=KEYS)
+    def the_caller_answers(self, key: str) -> None:
+        self.take(Settled(self.state.fence, key))
+
     def take(self, event: Event) -> None:
         before = self.state
         self.state, effect = step(before, event)
@@ -86,8 +101,15 @@ class ExecutionLife(RuleBasedStateMachine):
                     assert before.idempotent
             case Stop(fence=fence):
                 assert fence == before.fence
-                assert before.status is Status.RUNNING
-        if isinstance(event, Ended | Undelivered) and event.fence != before.fence:
+                assert before.status.active
+            case Suspend(fence=fence, key=key):
+                assert fence == before.fence
+                assert key not in before.asks
+                assert before.status.active
+            case Resume(fence=fence, key=key):
+                assert fence == before.fence
+                assert key in before.asks
+        if isinstance(event, Ended | Undelivered | Asked | Settled) and event.fence != before.fence:
             assert isinstance(effect, Refuse)
 
     @invariant()
@@ -99,6 +121,10 @@ class ExecutionLife(RuleBasedStateMachine):
     def no_fence_is_ordered_twice(self) -> None:
         assert self.ordered == sorted(set(self.ordered))
         assert self.state.fence == (self.ordered[-1] if self.ordered else 0)
+
+    @invariant()
+    def it_requires_input_exactly_while_something_is_asked(self) -> None:
+        assert (self.state.status is Status.INPUT_REQUIRED) == bool(self.state.asks)
 
     @invariant()
     def it_gives_up_after_enough_losses(self) -> None:

@@ -1,0 +1,52 @@
+"""Who waits for executions and could be asked in the caller's place.
+
+A front says with every wait whether its client can be asked. Between two waits of a client that polls, or of one that
+answers by asking again, nobody waits for a moment; so whoever was seen lately counts as about to come back.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+
+
+class Callers:
+    """By execution.
+
+    Args:
+        unattended_seconds: For how long somebody who left counts as about to come back.
+        now: The clock.
+    """
+
+    def __init__(self, unattended_seconds: float, now: Callable[[], float]) -> None:
+        self._unattended_seconds = unattended_seconds
+        self._now = now
+        self._waiting: Counter[str] = Counter()
+        self._seen_at: dict[str, float] = {}
+
+    @contextmanager
+    def waiting(self, execution_id: str, *, able: bool) -> Generator[None]:
+        """Somebody waits for this execution as long as the block lasts; `able`: who can be asked."""
+        if not able:
+            yield
+            return
+        self._waiting[execution_id] += 1
+        try:
+            yield
+        finally:
+            self._waiting[execution_id] -= 1
+            if not self._waiting[execution_id]:
+                del self._waiting[execution_id]
+            self.seen(execution_id)
+
+    def seen(self, execution_id: str) -> None:
+        """Somebody who can be asked looked at this execution, and may come back."""
+        self._seen_at[execution_id] = self._now()
+
+    def forget(self, execution_id: str) -> None:
+        """It has ended."""
+        self._seen_at.pop(execution_id, None)
+
+    def expected(self, execution_ids: Iterable[str]) -> bool:
+        """Whether somebody who can be asked waits for one of these, or has left only a moment ago."""
+        since = self._now() - self._unattended_seconds
+        return any(self._waiting[one] or self._seen_at.get(one, since) > since for one in execution_ids)
