@@ -8,7 +8,7 @@ little later, for many at once.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -22,15 +22,18 @@ from ratchet.bodies.common import Empty
 from ratchet.bodies.telemetry import AppendLogs, AppendSpans
 from ratchet.errors import RatchetError, StaleFenceError, StoreError
 from ratchet.lifecycle import Effect, Ended, Undelivered
-from ratchet.models import Attempt, Execution, Telemetry
+from ratchet.messages import Procedure
+from ratchet.models import Attempt, Execution, Model, Telemetry
 
 log = structlog.stdlib.get_logger("task-runner")
 
 _REST_SECONDS = 5.0
+_REST_RETRY_SECONDS = 0.2
 _NOTE_SECONDS = 0.5
 _OUTDATED_MAX = 3  # attempts of one execution that may find another version than was ordered
 
 Spawn = Callable[[Coroutine[Any, Any, Any], str], object]
+RequestT = TypeVar("RequestT", bound=Model)
 
 
 class Reports:
@@ -111,19 +114,41 @@ class Reports:
 
     async def _store_rest(self, body: AttemptReport) -> Telemetry:
         """Pass on what a report carries. Returns whether all of the attempt's telemetry is stored then."""
-        calls: list[Coroutine[Any, Any, Empty]] = []
+        calls: list[Coroutine[Any, Any, None]] = []
         if body.logs:
             logs = AppendLogs(execution_id=body.execution_id, attempt=body.fence, records=body.logs)
-            calls.append(rpc.call(self._link, messages.APPEND_LOGS, logs, timeout_seconds=_REST_SECONDS))
+            calls.append(self._store(messages.APPEND_LOGS, logs))
         if body.spans:
             spans = AppendSpans(execution_id=body.execution_id, attempt=body.fence, spans=body.spans)
-            calls.append(rpc.call(self._link, messages.APPEND_SPANS, spans, timeout_seconds=_REST_SECONDS))
+            calls.append(self._store(messages.APPEND_SPANS, spans))
         try:
             await asyncio.gather(*calls)
         except (IpcError, RatchetError) as error:
             log.warning("telemetry could not be stored", execution=body.execution_id, error=str(error))
             return "incomplete"
         return body.telemetry
+
+    async def _store(self, procedure: Procedure[RequestT, Empty], request: RequestT) -> None:
+        """Have a store take it. One that cannot for a moment, as on a full disk, is asked again: nobody else has it.
+
+        Raises:
+            RatchetError, IpcError: It could not within `_REST_SECONDS`.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _REST_SECONDS
+        tries = 0
+        while True:
+            try:
+                await rpc.call(self._link, procedure, request, timeout_seconds=deadline - loop.time())
+            except StoreError as error:
+                if loop.time() + _REST_RETRY_SECONDS >= deadline:
+                    raise
+                tries += 1
+                if tries == 1:
+                    log.warning("a store does not take telemetry; trying again", error=error.message)
+                await asyncio.sleep(_REST_RETRY_SECONDS)
+            else:
+                return
 
     def _settle(self, execution_id: str, telemetry: Telemetry) -> None:
         """The stores have answered, or not in time: then what is recorded is true already."""

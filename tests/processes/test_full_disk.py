@@ -1,0 +1,71 @@
+"""A store whose disk is full for a moment: the limit on the size of files is lowered under the running process."""
+
+import asyncio
+import resource
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from ratchet import messages
+from ratchet.bodies.executions import GetExecution, Submit
+from ratchet.bodies.telemetry import ReadLogs
+from ratchet.cli.connection import Client, connect
+from ratchet.models import Source, Status
+from tests.harness import BOUND_SECONDS, RunningProject, eventually_async, running_project
+
+TASKS = {
+    "saying": """
+        from ratchet import Context, task
+
+        @task
+        def say(ctx: Context) -> str:
+            ctx.log("said")
+            return "done"
+        """
+}
+
+
+@contextmanager
+def full_disk(project: RunningProject, actor: str) -> Generator[None]:
+    """For the time of the block the actor's files cannot grow."""
+    pid = project.child(actor).pid
+    assert pid is not None
+    process = psutil.Process(pid)
+    _, hard = process.rlimit(resource.RLIMIT_FSIZE)
+    process.rlimit(resource.RLIMIT_FSIZE, (1, hard))
+    try:
+        yield
+    finally:
+        process.rlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+async def test_what_a_short_execution_logged_is_stored_once_the_disk_of_the_log_store_has_room_again(tmp_path: Path):
+    async with running_project(tmp_path / "project", tasks=TASKS) as project, connect(project.project) as client:
+        with full_disk(project, "log-store"):
+            submit = Submit(execution_id="exec_a", task_id="say", input={}, source=Source(kind="cli"), wait_seconds=20)
+            ended = await client.call(messages.SUBMIT, submit)
+            assert ended.status is Status.COMPLETED  # nobody waits for the log
+            await eventually_async(
+                lambda: "a store does not take telemetry; trying again" in events(project), "refused"
+            )
+
+        assert await telemetry(client, "exec_a") == "complete"
+        page = await client.call(messages.READ_LOGS, ReadLogs(execution_id="exec_a"))
+        assert [record.message for record in page.records] == ["said"]
+
+
+def events(project: RunningProject) -> set[str]:
+    """What the task-runner logged."""
+    return {str(entry["event"]) for entry in project.log("task-runner")}
+
+
+async def telemetry(client: Client, execution_id: str) -> str:
+    """What is said of an attempt's telemetry once the stores have answered."""
+    async with asyncio.timeout(BOUND_SECONDS):
+        while True:
+            found = await client.call(messages.GET_EXECUTION, GetExecution(execution_id=execution_id))
+            if found.attempts[0].telemetry is not None:
+                return found.attempts[0].telemetry
+            await asyncio.sleep(0.05)
