@@ -47,7 +47,7 @@ format: setup ## rewrite the code in the house format
 conformance: setup ## the official MCP suite against Ratchet; needs npm and, the first time, the network
 	$(BIN)/python -P -m tests.conformance
 
-bench: setup ## measure against bare SDK servers; ONLY=mcp, stdio, ipc or memory for a part
+bench: setup ## measure against bare SDK servers; ONLY=mcp, stdio, ipc, memory or peers for a part
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 clean: ## remove what the other targets made

@@ -1,4 +1,7 @@
-"""`python -m benchmarks [--only mcp|stdio|ipc|memory]`: a table, and the same in build/bench.json."""
+"""`python -m benchmarks [--only mcp|stdio|ipc|memory|peers]`: a table, and the same in build/bench.json.
+
+All parts but peers, which installs Ray.
+"""
 
 import argparse
 import json
@@ -12,7 +15,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import executions, http_calls, memory, stdio_start, streams
+from benchmarks import calls, executions, http_calls, memory, peers, stdio_start, streams, tokens
 from benchmarks.figure import Figure
 from benchmarks.processes import ROOT
 from ipc.errors import IpcError
@@ -20,9 +23,11 @@ from ipc.errors import IpcError
 PARTS: dict[str, Callable[[], list[Figure]]] = {
     "mcp": http_calls.measure,
     "stdio": stdio_start.measure,
-    "ipc": lambda: [*executions.measure(), *streams.measure()],
+    "ipc": lambda: [*calls.measure(), *streams.measure(), *tokens.measure(), *executions.measure()],
     "memory": memory.measure,
+    "peers": peers.measure,
 }
+_ONLY_WHEN_ASKED_FOR = {"peers"}  # it installs what it compares with
 
 
 def main() -> int:
@@ -34,7 +39,7 @@ def main() -> int:
     console = Console() if sys.stdout.isatty() else Console(width=110)
     figures: list[Figure] = []
     failed: list[str] = []
-    for part in [arguments.only] if arguments.only else PARTS:
+    for part in [arguments.only] if arguments.only else [part for part in PARTS if part not in _ONLY_WHEN_ASKED_FOR]:
         started = time.monotonic()
         found: list[Figure] = []
         try:

@@ -35,7 +35,7 @@ def echo(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A project: a configuration, a task folder with `echo`, a data directory."""
+    """A project: a configuration, a task folder, a data directory."""
 
     path: Path
     port: int
@@ -61,22 +61,26 @@ class Folder:
 
 
 @contextlib.contextmanager
-def project() -> Generator[Folder]:
-    """A new project that nothing runs for yet."""
+def project(tasks: str = _TASKS, configuration: str = "") -> Generator[Folder]:
+    """A new project that nothing runs for yet.
+
+    Args:
+        tasks: The text of its one file of tasks.
+        configuration: YAML, after what every project of a benchmark has.
+    """
     with tempfile.TemporaryDirectory(prefix="ratchet-bench-", ignore_cleanup_errors=True) as name:
         folder = Folder(Path(name), free_port())
         (folder.path / "tasks").mkdir()
-        (folder.path / "tasks" / "echo.py").write_text(_TASKS, encoding="utf-8")
-        Path(folder.config).write_text(
-            f"data_dir: data\nmcp:\n  server:\n    bind_address: 127.0.0.1:{folder.port}\n", encoding="utf-8"
-        )
+        (folder.path / "tasks" / "bench.py").write_text(tasks, encoding="utf-8")
+        common = f"data_dir: data\nmcp:\n  server:\n    bind_address: 127.0.0.1:{folder.port}\n"
+        Path(folder.config).write_text(common + configuration, encoding="utf-8")
         yield folder
 
 
 @contextlib.contextmanager
-def running_ratchet() -> Generator[Folder]:
-    """`ratchet up` for a new project, ready to be called."""
-    with project() as folder, running(folder.command("up"), log=folder.path / "up.log") as process:
+def running_ratchet(tasks: str = _TASKS, configuration: str = "") -> Generator[Folder]:
+    """`ratchet up` for a new project (`project`), ready to be called."""
+    with project(tasks, configuration) as folder, running(folder.command("up"), log=folder.path / "up.log") as process:
         deadline = time.monotonic() + _START_SECONDS
         while folder.ask("tasks") is None:
             if process.poll() is not None or time.monotonic() > deadline:

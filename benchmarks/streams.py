@@ -4,22 +4,19 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
 
 import uvloop
 import zmq
 
+from benchmarks.callers import linked
 from benchmarks.figure import Figure
 from benchmarks.processes import running
 from benchmarks.stream_source import RAW_WINDOW
 from ipc.link import Link
-from ipc.zeromq import ZmqLinkTransport
 
 _ROUNDS = 5
 _ITEMS = 40_000
 _TOGETHER = 8
-_WELCOME_SECONDS = 10.0
 
 
 def measure() -> list[Figure]:
@@ -38,7 +35,7 @@ async def _measure(hub: str, bare: str) -> list[Figure]:
     socket.connect(bare)
     alone, together, raw = 0.0, 0.0, 0.0
     try:
-        async with _linked(context, hub) as link:
+        async with linked(context, hub, "worker:1") as link:
             await _read(link, _ITEMS // 10)
             _receive(socket, _ITEMS // 10)
             for _ in range(_ROUNDS):
@@ -52,19 +49,6 @@ async def _measure(hub: str, bare: str) -> list[Figure]:
         Figure("items of 64 B, hub to worker, 1 stream", items / alone, "items/s", items, items / raw),
         Figure(f"items of 64 B, hub to worker, {_TOGETHER} streams", items / together, "items/s", items, items / raw),
     ]
-
-
-@asynccontextmanager
-async def _linked(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str) -> AsyncGenerator[Link]:
-    link = Link(ZmqLinkTransport(context, endpoint), name="worker:1", incarnation="bench", methods={})
-    running_link = asyncio.create_task(link.run())
-    try:
-        await link.wait_welcomed(_WELCOME_SECONDS)
-        yield link
-    finally:
-        running_link.cancel()
-        with suppress(asyncio.CancelledError):  # ours, of the line above
-            await running_link
 
 
 async def _read(link: Link, items: int) -> float:

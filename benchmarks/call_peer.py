@@ -1,0 +1,108 @@
+"""The other processes of the calls that are measured: `python -m benchmarks.call_peer KIND ENDPOINT`.
+
+`hub` and `actor` are Ratchet's: a hub whose own link serves `echo`, and another link that does. The others are ZeroMQ
+without anything: `raw-echo` gives back what comes, `raw-switch` passes on between two connections, and `raw-actor` at
+one of them gives back. `asyncio-switch` and `asyncio-actor` are the same on `zmq.asyncio`.
+"""
+
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import uvloop
+import zmq
+import zmq.asyncio
+
+from ipc.access import AccessTable
+from ipc.hub import Hub
+from ipc.link import Link, Request
+from ipc.zeromq import ZmqHubTransport, ZmqLinkTransport
+
+CALLER = b"caller"
+ACTOR = b"actor"
+
+
+async def echo(request: Request) -> bytes:
+    """What came."""
+    return request.body
+
+
+async def hub(endpoint: str) -> None:
+    """A hub until it is ended."""
+    one = Hub(
+        ZmqHubTransport(zmq.Context(), endpoint), name="runner", incarnation="bench", access=AccessTable.everyone()
+    )
+    one.local_link({"echo": echo})
+    await one.run()
+
+
+async def actor(endpoint: str) -> None:
+    """A link that serves, until it is ended."""
+    transport = ZmqLinkTransport(zmq.Context(), endpoint)
+    await Link(transport, name="actor", incarnation="bench", methods={"echo": echo}).run()
+
+
+def raw_echo(endpoint: str) -> None:
+    """Give back every message to where it came from."""
+    socket = zmq.Context().socket(zmq.ROUTER)
+    socket.bind(endpoint)
+    while True:
+        socket.send_multipart(socket.recv_multipart())
+
+
+def raw_switch(endpoint: str) -> None:
+    """Pass on between the caller and the actor."""
+    socket = zmq.Context().socket(zmq.ROUTER)
+    socket.bind(endpoint)
+    while True:
+        source, body = socket.recv_multipart()
+        socket.send_multipart([ACTOR if source == CALLER else CALLER, body])
+
+
+def raw_actor(endpoint: str) -> None:
+    """Give back every message."""
+    socket = zmq.Context().socket(zmq.DEALER)
+    socket.setsockopt(zmq.ROUTING_ID, ACTOR)
+    socket.connect(endpoint)
+    while True:
+        socket.send(socket.recv())
+
+
+async def asyncio_switch(endpoint: str) -> None:
+    """`raw_switch` with coroutines."""
+    socket = zmq.asyncio.Context().socket(zmq.ROUTER)
+    socket.bind(endpoint)
+    while True:
+        source, body = await socket.recv_multipart()
+        await socket.send(ACTOR if source == CALLER else CALLER, zmq.SNDMORE)
+        await socket.send(body)
+
+
+async def asyncio_actor(endpoint: str) -> None:
+    """`raw_actor` with coroutines."""
+    socket = zmq.asyncio.Context().socket(zmq.DEALER)
+    socket.setsockopt(zmq.ROUTING_ID, ACTOR)
+    socket.connect(endpoint)
+    while True:
+        await socket.send(await socket.recv())
+
+
+_BLOCKING: dict[str, Callable[[str], None]] = {
+    "raw-echo": raw_echo,
+    "raw-switch": raw_switch,
+    "raw-actor": raw_actor,
+}
+_COROUTINES: dict[str, Callable[[str], Coroutine[Any, Any, None]]] = {
+    "hub": hub,
+    "actor": actor,
+    "asyncio-switch": asyncio_switch,
+    "asyncio-actor": asyncio_actor,
+}
+
+
+if __name__ == "__main__":
+    kind, address = sys.argv[1:]
+    if kind in _BLOCKING:
+        _BLOCKING[kind](address)
+    else:
+        uvloop.run(_COROUTINES[kind](address))
