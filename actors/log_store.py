@@ -57,7 +57,8 @@ async def main(host: ActorHost) -> None:
 
         methods = rpc.methods({APPEND_LOGS: append, READ_LOGS: read, GET_HEALTH: health})
         host.connect({**methods, **rpc.streams({FOLLOW_LOGS: follow})})
-        host.ready(records=await store.total())
+        host.ready(records=await store.total(), **database.remarks())
+        host.own(database.until_damaged(), name="damage")
         await host.drain.wait()
         store.end_waits()
         await host.link.drain(_FAREWELL_SECONDS)

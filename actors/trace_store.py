@@ -35,7 +35,8 @@ async def main(host: ActorHost) -> None:
             return process.report(stores=[database.health(await store.total())], counters=counters)
 
         host.connect(rpc.methods({APPEND_SPANS: append, READ_SPANS: read, GET_HEALTH: health}))
-        host.ready(spans=await store.total())
+        host.ready(spans=await store.total(), **database.remarks())
+        host.own(database.until_damaged(), name="damage")
         await host.drain.wait()
         await host.link.drain(_FAREWELL_SECONDS)
 

@@ -19,12 +19,22 @@ class PeerHealth(Model):
 
 
 class StoreHealth(Model):
-    """One store's file."""
+    """One store's file.
+
+    Attributes:
+        bytes: What it takes on the disk, with its log of writes.
+        pruned: Rows that retention removed since its process started.
+        damaged: SQLite met damage in it.
+        set_aside: Damaged files that it took the place of, as long as they are there.
+    """
 
     path: str
     bytes: int
     rows: int
     schema_version: int
+    pruned: int = 0
+    damaged: bool = False
+    set_aside: list[str] = Field(default_factory=list[str])
 
 
 class Health(Model):

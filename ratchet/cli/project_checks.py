@@ -8,6 +8,7 @@ import importlib.metadata
 import importlib.util
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ from ratchet.config import Config, load_config
 from ratchet.errors import NotRunningError, RatchetError
 from ratchet.messages import GET_HEALTH, LIST_TASKS
 from ratchet.project import Project
+from ratchet.stores import STORE_FILES, recovery
 from ratchet.supervision.client import SupervisorClient
 from ratchet.supervision.resources import bind_http, prepare_data_dir
 from ratchet.supervision.states import State
@@ -44,6 +46,7 @@ def check_project(project: Project) -> Iterator[Check]:
     if config is not None:
         yield from (Check("configuration", "warning", one) for one in config.warnings)
         yield check_data_dir(config.data_dir, running)
+        yield from check_stores(config.data_dir)
         yield from check_task_folders(config)
         yield check_python_of_tasks(config)
         yield check_port(config, running)
@@ -82,6 +85,20 @@ def _require_writable(path: Path, existing: Path) -> None:
         os.close(prepare_data_dir(path))
     elif not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
         raise RatchetError(f"{path} cannot be created: {existing} is not a directory that this user may write")
+
+
+def check_stores(path: Path) -> Iterator[Check]:
+    """Whether a store's file was found damaged, now or before."""
+    for name in STORE_FILES:
+        for aside in recovery.were_set_aside(path / name):
+            advice = "mend it with `sqlite3 FILE .recover`, or delete it: an empty store took its place"
+            yield Check(f"store {name}", "warning", f"{aside} was damaged and set aside", advice)
+        try:
+            what = recovery.damage(path / name)
+        except (OSError, sqlite3.Error) as error:
+            what = str(error)
+        if what is not None:
+            yield Check(f"store {name}", "failed", what, f"restore {path / name} from a backup, or move it away")
 
 
 def check_task_folders(config: Config) -> Iterator[Check]:

@@ -40,6 +40,7 @@ def status_blocks(status: SupervisorStatus, health: Health | None) -> list[Block
         _fact("clients", str(status.clients)),
     ]
     blocks += [_fact("warning", one) for one in status.warnings]
+    blocks += [_fact("damaged", f"{one} was set aside; an empty store took its place") for one in status.set_aside]
     blocks += _work(health)
     return [*blocks, line(), Table(_COLUMNS, tuple(_row(child) for child in status.children))]
 

@@ -3,28 +3,41 @@
 Exactly one process opens a file. What the tables mean is the business of the stores built on this.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import structlog
+
 from ratchet.bodies.health import StoreHealth
 from ratchet.errors import StoreError
+from ratchet.stores import recovery
 from ratchet.stores.connection import Runs, reader, writer
-from ratchet.stores.failures import store_error
+from ratchet.stores.failures import damaged, is_damaged, store_error
 from ratchet.stores.group_commit import PENDING_MAX, GroupCommit, Row, Statement, Write
-from ratchet.stores.migrations import Migration, check_file, migrate, migrations
+from ratchet.stores.migrations import Migration, migrate, migrations
 
 T = TypeVar("T")
 
+log = structlog.stdlib.get_logger("stores")
+
 
 class Database:
-    """An open store file. `Database.open` is the way to get one."""
+    """An open store file. `Database.open` is the way to get one.
+
+    Attributes:
+        damaged: Set when SQLite finds the file damaged; who opens it next looks at all of it.
+        pruned: Rows that retention has removed since.
+    """
 
     def __init__(self, path: Path, schema_version: int, commits: GroupCommit, read_connection: Runs) -> None:
         self.path = path
         self.schema_version = schema_version
+        self.damaged = asyncio.Event()
+        self.pruned = 0
         self._commits = commits
         self._reader = read_connection
 
@@ -35,6 +48,8 @@ class Database:
     ) -> AsyncGenerator[Self]:
         """Open `path`, creating or migrating it; leaving the context commits what is pending and closes.
 
+        A damaged file is set aside for a fresh one, or refused, as `recovery.REPLACED` says for its store.
+
         Args:
             path: The file; its folder is created when missing.
             store: Which store it is: names the folder of migrations.
@@ -42,9 +57,9 @@ class Database:
             pending_max: How many writes may wait for a commit.
 
         Raises:
-            StoreError: The file is not usable: no permission, not a database, another application's, or newer.
+            StoreError: The file is not usable: no permission, damaged, another application's, or newer.
         """
-        _prepare(path)
+        await asyncio.to_thread(_prepare, path, store)
         steps = migrations(store) if steps is None else steps
 
         def set_up(connection: sqlite3.Connection) -> int:
@@ -64,7 +79,11 @@ class Database:
 
     async def write(self, *statements: Statement, guarded: bool = False) -> list[int]:
         """Run the statements as one; see `Write` and `GroupCommit.write`."""
-        return await self._commits.write(Write(statements, guarded=guarded))
+        try:
+            return await self._commits.write(Write(statements, guarded=guarded))
+        except StoreError as error:
+            self._notice(error)
+            raise
 
     async def rows(self, sql: str, parameters: Row = ()) -> list[tuple[Any, ...]]:
         """Every row that a query gives, as of the last commit.
@@ -94,20 +113,62 @@ class Database:
         try:
             return await self._reader.run(work)
         except sqlite3.Error as error:
-            raise store_error(self.path, error) from error
+            told = store_error(self.path, error)
+            self._notice(told)
+            raise told from error
+
+    async def until_damaged(self) -> None:
+        """Wait for damage; for an actor whose next process gets a fresh file.
+
+        Raises:
+            StoreError: SQLite found the file damaged.
+        """
+        await self.damaged.wait()
+        raise damaged(self.path, "SQLite met damage in it")
+
+    def remarks(self) -> dict[str, list[str]]:
+        """What the start-up report should say of the file: `set_aside`, where there is any such file."""
+        found = self._set_aside()
+        return {"set_aside": found} if found else {}
+
+    def _set_aside(self) -> list[str]:
+        return [str(path) for path in recovery.were_set_aside(self.path)]
+
+    def _notice(self, error: StoreError) -> None:
+        if is_damaged(error) and not self.damaged.is_set():
+            log.error("a store is damaged", store=self.path.name, error=error.message)
+            recovery.suspect(self.path)
+            self.damaged.set()
 
     def health(self, rows: int) -> StoreHealth:
         """What to report of this file, given how many rows it holds."""
         names = (self.path, self.path.with_name(self.path.name + "-wal"))
         size = sum(name.stat().st_size for name in names if name.exists())
-        return StoreHealth(path=str(self.path), bytes=size, rows=rows, schema_version=self.schema_version)
+        return StoreHealth(
+            path=str(self.path),
+            bytes=size,
+            rows=rows,
+            schema_version=self.schema_version,
+            pruned=self.pruned,
+            damaged=self.damaged.is_set(),
+            set_aside=self._set_aside(),
+        )
 
 
-def _prepare(path: Path) -> None:
+def _prepare(path: Path, store: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600)  # inputs and outputs are nobody else's to read
-        check_file(path)
+        what = recovery.damage(path)
+        if what is None:
+            return
+        if store not in recovery.REPLACED:
+            raise damaged(path, what, backups=recovery.backups(path))
+        aside = recovery.set_aside(path)
+        path.touch(mode=0o600)
+        log.error("a damaged store was set aside; an empty one begins", store=path.name, damage=what, aside=str(aside))
+    except sqlite3.Error as error:
+        raise store_error(path, error) from error
     except OSError as error:
         reason = error.strerror or error
         raise StoreError(f"{path} cannot be opened ({reason}): check data_dir and its permissions") from error

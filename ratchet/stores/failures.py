@@ -1,12 +1,14 @@
 """What SQLite's errors mean to whoever runs Ratchet."""
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 from ratchet.errors import StoreError
 
 _NO_SPACE = {sqlite3.SQLITE_FULL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_CORRUPT = "SQLITE_CORRUPT"
 _UNWRITABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 
 
@@ -29,10 +31,25 @@ def store_error(path: Path, error: sqlite3.Error) -> StoreError:
     return StoreError(f"{path}: {advice}", details=details)
 
 
-def damaged(path: Path, what: str, details: dict[str, str] | None = None) -> StoreError:
-    """The StoreError about a file that is no database (any more)."""
+def damaged(
+    path: Path, what: str, details: dict[str, str] | None = None, *, backups: Sequence[Path] = ()
+) -> StoreError:
+    """The StoreError about a file that is no database (any more).
+
+    Args:
+        path: The file.
+        what: What is wrong with it.
+        details: For programs.
+        backups: Copies of it that exist, oldest first.
+    """
+    copy = f" ({backups[-1].name} is from before its last upgrade)" if backups else ""
     return StoreError(
-        f"{path} cannot be used as a database ({what}). It was left as it is: "
-        "restore a backup of it, or move it away to start with an empty store",
-        details=details or {"path": str(path)},
+        f"{path} cannot be used as a database ({what}). It was left as it is: restore a backup of it{copy}, or move it "
+        "away to start with an empty store, which knows nothing of what was accepted before",
+        details=details or {"path": str(path), "sqlite": _CORRUPT},
     )
+
+
+def is_damaged(error: StoreError) -> bool:
+    """Whether the error says that the file itself is wrong."""
+    return str(error.details.get("sqlite", "")).startswith((_CORRUPT, "SQLITE_NOTADB"))

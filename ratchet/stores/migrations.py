@@ -12,9 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 from ratchet.errors import StoreError
-from ratchet.stores.failures import damaged
-
-MAGIC = b"SQLite format 3\x00"
+from ratchet.stores.recovery import BACKUPS_KEPT, backups
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +38,10 @@ def application_id(store: str) -> int:
     return zlib.crc32(f"ratchet.{store}".encode()) & 0x7FFF_FFFF
 
 
-def check_file(path: Path) -> None:
-    """Refuse a file that is no SQLite database, before SQLite gets to write anything beside it.
-
-    Raises:
-        StoreError: It has content of another kind.
-    """
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        start = file.read(len(MAGIC))
-    if start and start != MAGIC:
-        raise damaged(path, "its content is not SQLite's")
-
-
 def migrate(connection: sqlite3.Connection, path: Path, store: str, steps: Sequence[Migration]) -> int:
     """Apply the steps that `path` does not have yet; return its schema version.
 
-    A file that already holds data is copied to `NAME.vOLD.backup` first.
+    A file that already holds data is copied to `NAME.vOLD.backup` first; of such copies the newest few are kept.
 
     Raises:
         StoreError: The file is another application's, or of a newer Ratchet.
@@ -109,6 +93,8 @@ def _back_up(connection: sqlite3.Connection, path: Path, version: int) -> None:
     finally:
         target.close()
     partial.replace(copy)
+    for older in backups(path)[:-BACKUPS_KEPT]:
+        older.unlink()
 
 
 def _integer(connection: sqlite3.Connection, sql: str) -> int:

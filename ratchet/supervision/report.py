@@ -15,6 +15,7 @@ def startup_report(status: SupervisorStatus) -> str:
     lines += _row("actors", [_child(child) for child in status.children])
     lines += _row("tasks", _tasks(status))
     lines += _row("warning", list(status.warnings))
+    lines += _row("damaged", [f"{path} was set aside; an empty store took its place" for path in status.set_aside])
     return "\n".join(lines) + "\n"
 
 

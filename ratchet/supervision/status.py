@@ -77,3 +77,8 @@ class SupervisorStatus(Model):
     children: list[ChildStatus]
     clients: int
     warnings: list[str] = Field(default_factory=list[str])
+
+    @property
+    def set_aside(self) -> list[str]:
+        """Damaged store files that others took the place of, when their actors started."""
+        return [str(path) for child in self.children for path in child.info.get("set_aside", ())]

@@ -4,11 +4,12 @@ import asyncio
 import os
 import shutil
 import socket
+import sqlite3
 import sys
 import tempfile
 from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,13 @@ from ipc.zeromq import ZmqHubTransport
 from ratchet import channel, rpc
 from ratchet.bodies.common import Empty
 from ratchet.bodies.telemetry import AppendLogs, AppendSpans, ReadLogs, ReadSpans
-from ratchet.errors import RequestError
+from ratchet.errors import RequestError, StoreError
 from ratchet.messages import APPEND_LOGS, APPEND_SPANS, GET_HEALTH, READ_LOGS, READ_SPANS
 from ratchet.models import LogRecord, Span
 from ratchet.project import Project, find_project
+from ratchet.stores import recovery
+from ratchet.stores.database import Database
+from ratchet.stores.logs import LogStore
 
 SOON = 20.0
 
@@ -193,14 +197,51 @@ async def test_spans_are_appended_read_and_survive_a_drain(star: Star):
 
 
 @pytest.mark.parametrize(("name", "file"), [("log-store", "logs.db"), ("trace-store", "spans.db")])
-async def test_a_store_that_cannot_be_opened_is_a_failed_start_with_the_reason(star: Star, name: str, file: str):
+async def test_a_store_that_is_damaged_is_set_aside_and_reported(star: Star, name: str, file: str):
     star.data_dir.mkdir()
     (star.data_dir / file).write_text("not a database, but somebody's notes")
 
     async with star.actor(name) as actor:
         kind, body = await actor.hear()
+        health = await rpc.call(star.link, GET_HEALTH, Empty(), target=name)
+
+    assert kind == "ready"
+    [aside] = recovery.were_set_aside(star.data_dir / file)
+    assert aside.read_text() == "not a database, but somebody's notes"
+    assert [body["set_aside"], *(store.set_aside for store in health.stores)] == [[str(aside)]] * 2
+
+
+async def test_a_store_that_is_damaged_while_it_runs_ends_so_that_the_next_one_heals_it(star: Star):
+    path = star.data_dir / "logs.db"
+    async with Database.open(path, store="logs") as database:
+        message = "x" * 1_000
+        await LogStore(database).append(AppendLogs(execution_id="e1", attempt=1, records=records(*[message] * 80)))
+    content = path.read_bytes()
+
+    async with star.actor("log-store") as actor:
+        assert (await actor.hear())[0] == "ready"
+        path.write_bytes(content[:8192] + b"\xa5" * (len(content) - 8192))
+        with pytest.raises(StoreError, match="cannot be used as a database"):
+            await rpc.call(star.link, READ_LOGS, ReadLogs(execution_id="e1"))
+        assert await actor.exit_code() == 1
+
+    async with star.actor("log-store") as actor:
+        kind, body = await actor.hear()
+        assert (kind, body["records"], len(body["set_aside"])) == ("ready", 0, 1)
+
+
+async def test_a_store_of_a_newer_ratchet_is_a_failed_start_with_the_reason(star: Star):
+    async with Database.open(star.data_dir / "logs.db", store="logs"):
+        pass
+    with closing(sqlite3.connect(star.data_dir / "logs.db")) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    before = (star.data_dir / "logs.db").read_bytes()
+
+    async with star.actor("log-store") as actor:
+        kind, body = await actor.hear()
         code = await actor.exit_code()
 
     assert (kind, body["error"]["code"], code) == ("failed", "store_unavailable", 1)
-    assert "move it away" in body["error"]["message"]
-    assert (star.data_dir / file).read_text() == "not a database, but somebody's notes"
+    assert "schema version 99" in body["error"]["message"]
+    assert "Upgrade Ratchet" in body["error"]["message"]
+    assert (star.data_dir / "logs.db").read_bytes() == before

@@ -112,19 +112,20 @@ async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Pa
     assert path.read_bytes() == content
 
 
-async def test_a_damaged_database_is_recognised_when_it_is_read(tmp_path: Path):
+async def test_damage_that_appears_under_an_open_database_is_recognised(tmp_path: Path):
     path = tmp_path / "notes.db"
-    async with Database.open(path, store="notes", steps=[FIRST]) as database:
-        await database.write(Statement("INSERT INTO notes VALUES (?)", [("x" * 1_000,)] * 100))
+    await note(path, FIRST, text="x" * 100_000)
     content = bytearray(path.read_bytes())
     content[4096:] = b"\xa5" * (len(content) - 4096)  # all but the page with the schema
-    path.write_bytes(content)
 
     async with Database.open(path, store="notes", steps=[FIRST]) as database:
+        path.write_bytes(content)
         with pytest.raises(StoreError, match="restore a backup"):
             await database.rows("SELECT * FROM notes")
         with pytest.raises(StoreError, match="restore a backup"):
             await database.write(Statement("INSERT INTO notes VALUES (?)", [("more",)]))
+
+    assert "was left as it is" in await refusal(path, FIRST)
 
 
 @pytest.mark.parametrize("mark", [0, 4711])

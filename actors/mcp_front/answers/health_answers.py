@@ -47,6 +47,10 @@ def _problems(runner: Health | None, others: Mapping[str, Health | None], peers:
     if runner.broken_files:
         found.append(f"{runner.broken_files} task files cannot be loaded: list_available_tasks shows why")
     queued = runner.executions.get("queued", 0)
+    for store in (store for one in (runner, *others.values()) if one is not None for store in one.stores):
+        if store.damaged:
+            found.append(f"{store.path} is damaged: it is looked at when Ratchet starts again")
+        found += [f"{one} was damaged and set aside: what it held is missing" for one in store.set_aside]
     if runner.queue_limit is not None and queued >= runner.queue_limit:
         found.append(f"the queue is full: {queued} executions wait")
     return found

@@ -267,7 +267,7 @@ HEALTH: dict[str, JsonObject] = {
     "processes": listed({"type": "object"}, "name, pid, version, uptime_seconds, memory_bytes."),
     "queue": {"type": ["object", "null"], "description": "queued, running, limit, slots, slots_busy."},
     "executions": {"type": "object", "description": "Number by status."},
-    "stores": listed({"type": "object"}, "path, rows, bytes, schema_version."),
+    "stores": listed({"type": "object"}, "path, rows, bytes, schema_version, pruned, damaged, set_aside."),
     "counters": {"type": "object", "description": "Whatever was dropped, late, expired or refused."},
     "tasks": {"type": ["integer", "null"]},
     "broken_files": {"type": ["integer", "null"]},
