@@ -116,10 +116,10 @@ class Reports:
         """Pass on what a report carries. Returns whether all of the attempt's telemetry is stored then."""
         calls: list[Coroutine[Any, Any, None]] = []
         if body.logs:
-            logs = AppendLogs(execution_id=body.execution_id, attempt=body.fence, records=body.logs)
+            logs = AppendLogs(execution_id=body.execution_id, attempt=body.fence, records=body.logs, patient=True)
             calls.append(self._store(messages.APPEND_LOGS, logs))
         if body.spans:
-            spans = AppendSpans(execution_id=body.execution_id, attempt=body.fence, spans=body.spans)
+            spans = AppendSpans(execution_id=body.execution_id, attempt=body.fence, spans=body.spans, patient=True)
             calls.append(self._store(messages.APPEND_SPANS, spans))
         try:
             await asyncio.gather(*calls)

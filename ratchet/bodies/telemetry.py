@@ -4,11 +4,15 @@ from ratchet.models import Level, LogRecord, Model, Span
 
 
 class AppendLogs(Model):
-    """Durable when answered; a record whose (execution_id, attempt, sequence) is known is ignored."""
+    """Durable when answered; a record whose (execution_id, attempt, sequence) is known is ignored.
+
+    `patient` says that nobody waits for the answer: what is written may wait a little for company.
+    """
 
     execution_id: str
     attempt: int
     records: list[LogRecord]
+    patient: bool = False
 
 
 class ReadLogs(Model):
@@ -70,11 +74,15 @@ class LogPage(Model):
 
 
 class AppendSpans(Model):
-    """Durable when answered; a span whose (execution_id, attempt, sequence) is known is ignored."""
+    """Durable when answered; a span whose (execution_id, attempt, sequence) is known is ignored.
+
+    `patient` as of `AppendLogs`.
+    """
 
     execution_id: str
     attempt: int
     spans: list[Span]
+    patient: bool = False
 
 
 class ReadSpans(Model):

@@ -77,13 +77,17 @@ class Database:
             commits = GroupCommit(write_connection, path, pending_max=pending_max)
             yield cls(path, version, await stack.enter_async_context(commits), read_connection)
 
-    async def write(self, *statements: Statement, guarded: bool = False) -> list[int]:
+    async def write(self, *statements: Statement, guarded: bool = False, patient: bool = False) -> list[int]:
         """Run the statements as one; see `Write` and `GroupCommit.write`."""
         try:
-            return await self._commits.write(Write(statements, guarded=guarded))
+            return await self._commits.write(Write(statements, guarded=guarded, patient=patient))
         except StoreError as error:
             self._notice(error)
             raise
+
+    def hurry(self) -> None:
+        """Have patient writes committed now: somebody waits for one after all."""
+        self._commits.hurry()
 
     async def rows(self, sql: str, parameters: Row = ()) -> list[tuple[Any, ...]]:
         """Every row that a query gives, as of the last commit.

@@ -25,6 +25,7 @@ SqlValue = str | int | float | bytes | None
 Row = Sequence[SqlValue]
 
 PENDING_MAX = 10_000  # writes waiting for a commit
+PATIENCE_SECONDS = 0.05  # what a patient write waits for others to share its commit with
 BATCH_ROWS_MAX = 5_000  # rows in one transaction: bounds how long the last caller of a burst waits for the first
 
 _OWN_FAULT = (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, TypeError)  # raised by a single statement
@@ -45,10 +46,12 @@ class Write:
     Attributes:
         statements: Run in this order.
         guarded: Where the first changes no row, the others are skipped.
+        patient: Nobody waits for it: it may wait a little for company, so that an fsync serves many.
     """
 
     statements: Sequence[Statement]
     guarded: bool = False
+    patient: bool = False
 
     @property
     def size(self) -> int:
@@ -99,8 +102,8 @@ def _apply(connection: sqlite3.Connection, write: Write) -> list[int]:
 class GroupCommit:
     """Collects writes while a commit is under way and commits them together when it is done.
 
-    There is no timer: a write that finds the disk idle is committed at once. Use as `async with`; leaving it
-    commits what is still pending.
+    A write that finds the disk idle is committed at once, with every patient one that waits by then. Use as `async
+    with`; leaving it commits what is still pending.
     """
 
     def __init__(self, connection: Runs, path: Path, *, pending_max: int = PENDING_MAX) -> None:
@@ -109,6 +112,7 @@ class GroupCommit:
         self._pending_max = pending_max
         self._pending: deque[tuple[Write, asyncio.Future[list[int]]]] = deque()
         self._wake = asyncio.Event()
+        self._patience: asyncio.TimerHandle | None = None
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self.commits = 0
@@ -119,7 +123,7 @@ class GroupCommit:
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._closing = True
-        self._wake.set()
+        self.hurry()
         assert self._task is not None
         try:
             await asyncio.shield(self._task)
@@ -143,10 +147,21 @@ class GroupCommit:
             raise StoreError(
                 f"{self._path}: {self._pending_max} writes wait for the disk already; nothing was recorded, retry later"
             )
-        future: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[int]] = loop.create_future()
         self._pending.append((write, future))
-        self._wake.set()
+        if not write.patient:
+            self.hurry()
+        elif self._patience is None:
+            self._patience = loop.call_later(PATIENCE_SECONDS, self.hurry)
         return await future
+
+    def hurry(self) -> None:
+        """Commit what waits, patient or not, as soon as the disk is idle."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        self._wake.set()
 
     async def _run(self) -> None:
         while True:

@@ -43,7 +43,7 @@ class LogStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._arrivals = Arrivals()
-        self._writing = Writing()
+        self._writing = Writing(database.hurry)
 
     async def append(self, request: AppendLogs) -> None:
         """Record a batch; records that are known already are ignored. Durable when it returns.
@@ -55,7 +55,7 @@ class LogStore:
             return
         rows = [_row(request.execution_id, request.attempt, record) for record in request.records]
         with self._writing.of(request.execution_id):
-            await self._database.write(Statement(_INSERT, rows))
+            await self._database.write(Statement(_INSERT, rows), patient=request.patient)
         self._arrivals.notify(request.execution_id)
 
     async def read(self, request: ReadLogs) -> LogPage:

@@ -37,7 +37,7 @@ class TraceStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._writing = Writing()
+        self._writing = Writing(database.hurry)
 
     async def append(self, request: AppendSpans) -> None:
         """Record a batch; spans that are known already are ignored. Durable when it returns.
@@ -49,7 +49,7 @@ class TraceStore:
             return
         rows = [_row(request.execution_id, request.attempt, span) for span in request.spans]
         with self._writing.of(request.execution_id):
-            await self._database.write(Statement(_INSERT, rows))
+            await self._database.write(Statement(_INSERT, rows), patient=request.patient)
 
     async def read(self, request: ReadSpans) -> SpanPage:
         """The spans of an execution that start first, ordered by start; with those whose append came before this.

@@ -5,16 +5,17 @@ of that announcement must find them.
 """
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 SETTLE_SECONDS_MAX = 5.0
 
 
 class Writing:
-    """Writes under way, by the execution they belong to."""
+    """Writes under way, by the execution they belong to. `hurry` has patient ones done now."""
 
-    def __init__(self) -> None:
+    def __init__(self, hurry: Callable[[], None]) -> None:
+        self._hurry = hurry
         self._under_way: dict[str, set[asyncio.Event]] = {}
 
     @contextmanager
@@ -36,6 +37,7 @@ class Writing:
         writes = tuple(self._under_way.get(execution_id, ()))
         if not writes:
             return
+        self._hurry()
         try:
             async with asyncio.timeout(SETTLE_SECONDS_MAX):
                 for over in writes:

@@ -41,6 +41,16 @@ def messages(page: LogPage) -> list[str]:
     return [one.message for one in page.records]
 
 
+async def test_a_read_finds_what_was_appended_patiently_before_it(store: LogStore, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ratchet.stores.group_commit.PATIENCE_SECONDS", 1_000)
+    patient = AppendLogs(execution_id="e1", attempt=1, records=[record(1)], patient=True)
+    appending = asyncio.ensure_future(store.append(patient))
+    await asyncio.sleep(0)
+
+    assert messages(await read(store)) == ["hello"]
+    await appending
+
+
 async def test_a_record_comes_back_as_it_was_appended(store: LogStore):
     full = record(
         3,

@@ -1,5 +1,6 @@
 """What workers and readers rely on in a store of spans, on every driver."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,16 @@ async def test_a_batch_that_comes_twice_is_stored_once(store: TraceStore):
 
     assert [one.start_ns for one in (await read(store)).spans] == [10, 20, 30]
     assert await store.total() == 3
+
+
+async def test_a_read_finds_what_was_appended_patiently_before_it(store: TraceStore, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ratchet.stores.group_commit.PATIENCE_SECONDS", 1_000)
+    patient = AppendSpans(execution_id="e1", attempt=1, spans=[span(1, 10)], patient=True)
+    appending = asyncio.ensure_future(store.append(patient))
+    await asyncio.sleep(0)
+
+    assert [one.start_ns for one in (await read(store)).spans] == [10]
+    await appending
 
 
 async def test_spans_are_ordered_by_start_over_all_attempts(store: TraceStore):

@@ -25,8 +25,9 @@ class Opened:
     commits: GroupCommit
     connection: Connection
 
-    async def put(self, number: int, text: object = "x") -> list[int]:
-        return await self.commits.write(Write([Statement(INSERT, [(number, text)])]))  # pyright: ignore[reportArgumentType]
+    async def put(self, number: int, text: object = "x", *, patient: bool = False) -> list[int]:
+        statement = Statement(INSERT, [(number, text)])  # pyright: ignore[reportArgumentType]
+        return await self.commits.write(Write([statement], patient=patient))
 
     async def numbers(self) -> list[int]:
         rows = await self.connection.run(lambda raw: raw.execute("SELECT number FROM notes ORDER BY 1").fetchall())
@@ -52,6 +53,40 @@ async def test_writes_that_wait_together_share_a_commit(store: Opened):
 
     assert await store.numbers() == [*range(1_000)]
     assert store.commits.commits <= 3
+
+
+async def test_a_patient_write_shares_the_commit_of_the_next_that_is_not(
+    store: Opened, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("ratchet.stores.group_commit.PATIENCE_SECONDS", 1_000)
+    patient = [asyncio.ensure_future(store.put(number, patient=True)) for number in range(3)]
+    assert await store.numbers() == []
+
+    await store.put(3)
+
+    assert await asyncio.gather(*patient) == [[1]] * 3
+    assert store.commits.commits == 1
+
+
+async def test_a_patient_write_is_committed_though_nobody_else_comes(store: Opened):
+    async with asyncio.timeout(SOON):
+        assert await store.put(1, patient=True) == [1]
+        assert await store.put(2, patient=True) == [1]
+
+
+async def test_patient_writes_are_hurried_by_whoever_needs_them_and_by_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("ratchet.stores.group_commit.PATIENCE_SECONDS", 1_000)
+    async with opened(tmp_path / "notes.db") as store, asyncio.timeout(SOON):
+        needed = asyncio.ensure_future(store.put(1, patient=True))
+        await asyncio.sleep(0)
+        store.commits.hurry()
+        assert await needed == [1]
+        last = asyncio.ensure_future(store.put(2, patient=True))
+        await asyncio.sleep(0)
+
+    assert await last == [1]
 
 
 async def test_a_transaction_is_bounded_in_rows(store: Opened):
