@@ -53,6 +53,7 @@ class Hub:
         access: AccessTable,
         on_peer: Callable[[Peer, bytes], None] | None = None,
         on_gone: Callable[[Peer], None] | None = None,
+        admits: Callable[[bytes, str, str], bool] = fits,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make a hub that does nothing until `run`.
@@ -64,6 +65,7 @@ class Hub:
             access: Who may call what on whom.
             on_peer: Called with every new peer and the body of its hello.
             on_gone: Called with every peer that left, died, or was replaced.
+            admits: Whether the connection of a route may say hello by a name and incarnation.
             clock: The event loop's clock.
         """
         self.name = name
@@ -73,6 +75,7 @@ class Hub:
         self._access = access
         self._on_peer = on_peer
         self._on_gone = on_gone
+        self._admits = admits
         self._clock = clock
         self._peers: dict[str, Peer] = {}
         self._routes: dict[bytes, Peer] = {}
@@ -148,6 +151,10 @@ class Hub:
             self._local.start()
         self._tick_at = self._clock() + TICK_SECONDS
         self._alarm.by(self._tick_at)
+
+    def expel(self, peer: Peer) -> None:
+        """Have done with a peer, as if it were gone; that it does not come back is the business of `admits`."""
+        self._drop(peer)
 
     async def close(self) -> None:
         """End what `start` began. Idempotent."""
@@ -271,7 +278,7 @@ class Hub:
         try:
             hello = decode_hello(envelope.body)
             version = choose_version(hello)
-            if hello.name == self.name or not fits(route, hello.name, hello.incarnation):
+            if hello.name == self.name or not self._admits(route, hello.name, hello.incarnation):
                 raise DeniedError(f"the connection {route!r:.80} may not be {hello.name!r}")
         except IpcError as error:
             self.counters[error.code] += 1

@@ -1,8 +1,7 @@
 """The transports over ZeroMQ: a ROUTER for the hub, a DEALER for a link.
 
-Raw sockets on the running asyncio loop. A socket's FD is edge-triggered and says only that *something* changed, so
-after every batch, and after every tick that sent, EVENTS is asked again. Nothing here blocks: a peer without room
-makes its envelopes wait in its outbox. Nothing here makes a context; importing this is safe before a fork.
+Raw sockets on the running asyncio loop (`ipc.reading`). Nothing here blocks: a peer without room makes its envelopes
+wait in its outbox. Nothing here makes a context; importing this is safe before a fork.
 """
 
 import asyncio
@@ -11,25 +10,21 @@ from collections.abc import Callable
 
 import structlog
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from ipc.codec import FRAME_BYTES_MAX, decode_batch, encode_batch
 from ipc.curve import CurveClient
 from ipc.envelope import Envelope
 from ipc.errors import MalformedError
+from ipc.reading import EVENTS, NOBLOCK, POLLOUT, Monitor, Reader, nothing, option
 from ipc.sending import Outcome, Sender
 
 FRAMES_IN_FLIGHT = 64  # what ZeroMQ itself may hold for a peer; the rest waits where it is bounded, seen and sorted
 RECONNECT_MS_MIN = 20
 RECONNECT_MS_MAX = 100
+REFUSED_SECONDS = 1.0  # from the refusal of a key to the next try
 LINK_LINGER_MS = 200
-FRAMES_PER_TURN = 64  # then others have the loop
 
-_POLLIN = int(zmq.POLLIN)  # plain numbers: an IntFlag's `&` is a Python call
-_POLLOUT = int(zmq.POLLOUT)
-_NOBLOCK = int(zmq.NOBLOCK)
-_NOBLOCK_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
-_EVENTS = int(zmq.EVENTS)
+_NOBLOCK_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)  # a plain number: an IntFlag's `|` is a Python call
 _LINK_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_DISCONNECTED
 
 Context = zmq.Context[zmq.Socket[bytes]]
@@ -37,79 +32,7 @@ Context = zmq.Context[zmq.Socket[bytes]]
 log = structlog.stdlib.get_logger("ipc.zeromq")
 
 
-def _option(socket: "zmq.Socket[bytes]", option: int) -> int:
-    return int(socket.getsockopt(option))
-
-
-class _Reader:
-    """Calls `read` for as long as there is something to read, and `writable` when there may be room again.
-
-    `read` takes one message off the socket.
-    """
-
-    def __init__(self, socket: "zmq.Socket[bytes]", read: Callable[[], None], writable: Callable[[], None]) -> None:
-        self._socket = socket
-        self._read = read
-        self._writable = writable
-        self._fd = _option(socket, zmq.FD)
-        self._loop = asyncio.get_running_loop()
-        self._scheduled = False
-        self._closed = False
-        self._loop.add_reader(self._fd, self.wake)
-        self.check()
-
-    def check(self) -> None:
-        """Look again: the edge may have been consumed by something else done with the socket."""
-        if not self._scheduled and not self._closed and _option(self._socket, _EVENTS) & _POLLIN:
-            self._scheduled = True
-            self._loop.call_soon(self._turn)
-
-    def wake(self) -> None:
-        """Read what is there."""
-        for _ in range(FRAMES_PER_TURN):
-            if self._closed:
-                return
-            events = _option(self._socket, _EVENTS)
-            if events & _POLLOUT:
-                self._writable()
-            if self._closed or not events & _POLLIN:
-                return
-            self._read()
-        self.check()
-
-    def close(self) -> None:
-        self._closed = True
-        self._loop.remove_reader(self._fd)
-
-    def _turn(self) -> None:
-        self._scheduled = False
-        self.wake()
-
-
-class _Monitor:
-    """Watches the connections of a socket."""
-
-    def __init__(self, socket: "zmq.Socket[bytes]", events: int, seen: Callable[[int], None]) -> None:
-        self._watched = socket
-        self._seen = seen
-        self._monitor = socket.get_monitor_socket(events)
-        self._monitor.linger = 0
-        self._reader = _Reader(self._monitor, self._read, _nothing)
-
-    def close(self) -> None:
-        self._reader.close()
-        self._watched.disable_monitor()
-        self._monitor.close()
-
-    def _read(self) -> None:
-        self._seen(int(parse_monitor_message(self._monitor.recv_multipart(_NOBLOCK))["event"]))
-
-
-def _nothing() -> None:
-    """What nobody is told of."""
-
-
-def _decode(parts: list[bytes], counters: Counter[str]) -> list[Envelope]:
+def decode(parts: list[bytes], counters: Counter[str]) -> list[Envelope]:
     """The envelopes of a message; none when it is malformed, which is counted."""
     try:
         return decode_batch(parts[0] if len(parts) == 1 else b"")
@@ -119,16 +42,16 @@ def _decode(parts: list[bytes], counters: Counter[str]) -> list[Envelope]:
         return []
 
 
-def _send(socket: "zmq.Socket[bytes]", frame: bytes, route: bytes | None = None) -> Outcome:
+def hand_over(socket: "zmq.Socket[bytes]", frame: bytes, route: bytes | None = None) -> Outcome:
     """Hand over one message without waiting."""
     for last_try in (False, True):
         try:
             if route is not None:
                 socket.send(route, _NOBLOCK_MORE)
-            socket.send(frame, _NOBLOCK)
+            socket.send(frame, NOBLOCK)
         except zmq.Again:
             # ZeroMQ looks at its own news only now and then while sending; asking for EVENTS makes it look.
-            if last_try or not _option(socket, _EVENTS) & _POLLOUT:
+            if last_try or not option(socket, EVENTS) & POLLOUT:
                 return Outcome.FULL
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
@@ -167,6 +90,7 @@ class ZmqHubTransport:
         socket.setsockopt(zmq.SNDHWM, FRAMES_IN_FLIGHT)
         socket.setsockopt(zmq.RCVHWM, FRAMES_IN_FLIGHT)
         socket.setsockopt(zmq.MAXMSGSIZE, FRAME_BYTES_MAX)
+        self._prepare(socket)
         try:
             socket.bind(self._endpoint)
         except zmq.ZMQError:
@@ -177,8 +101,8 @@ class ZmqHubTransport:
         self._disconnected = disconnected
         self._counters = counters
         self._lost = lost
-        self._reader = _Reader(socket, self._read, _nothing)
-        self._monitor = _Monitor(socket, zmq.EVENT_DISCONNECTED, self._on_event)
+        self._reader = Reader(socket, self._read, nothing)
+        self._monitor = Monitor(socket, zmq.EVENT_DISCONNECTED, self._on_event)
 
     def send(self, route: bytes, envelope: Envelope) -> None:
         """Queue one envelope for a link.
@@ -213,15 +137,18 @@ class ZmqHubTransport:
         self._socket.close()
         self._socket = None
 
+    def _prepare(self, socket: "zmq.Socket[bytes]") -> None:
+        """Set what else a kind of hub wants of its socket before it is bound."""
+
     def _read(self) -> None:
         assert self._socket is not None
-        route, *parts = self._socket.recv_multipart(_NOBLOCK)
-        envelopes = _decode(parts, self._counters)
+        route, *parts = self._socket.recv_multipart(NOBLOCK)
+        envelopes = decode(parts, self._counters)
         if envelopes:
             self._receive(route, envelopes)
 
     def _transmit(self, route: bytes, frame: bytes) -> Outcome:
-        return Outcome.GONE if self._socket is None else _send(self._socket, frame, route)
+        return Outcome.GONE if self._socket is None else hand_over(self._socket, frame, route)
 
     def _after_send(self) -> None:
         if self._socket is not None:
@@ -243,7 +170,7 @@ class ZmqLinkTransport:
         endpoint: str,
         *,
         curve: CurveClient | None = None,
-        refused: Callable[[], None] = _nothing,
+        refused: Callable[[], None] = nothing,
     ) -> None:
         """Make an end that does nothing until `open`.
 
@@ -251,7 +178,7 @@ class ZmqLinkTransport:
             context: Of this process.
             endpoint: Where the hub is.
             curve: The keys, where the hub asks for them.
-            refused: Called when the hub does not admit the key; this end tries no more until `reset`.
+            refused: Called whenever the hub does not admit the key; this end tries again in a while.
         """
         self._context = context
         self._endpoint = endpoint
@@ -259,6 +186,8 @@ class ZmqLinkTransport:
         self._refused = refused
         self._socket: zmq.Socket[bytes] | None = None
         self._up = False
+        self._identity = b""
+        self._again: asyncio.TimerHandle | None = None
         self._sender = Sender(self._transmit, lost=self._lost, after_send=self._after_send)
 
     def open(
@@ -297,6 +226,7 @@ class ZmqLinkTransport:
         self._disconnect(linger_ms=LINK_LINGER_MS)
 
     def _connect(self, identity: bytes) -> None:
+        self._identity = identity
         socket = self._context.socket(zmq.DEALER)
         socket.setsockopt(zmq.ROUTING_ID, identity)
         socket.setsockopt(zmq.IMMEDIATE, 1)
@@ -308,8 +238,8 @@ class ZmqLinkTransport:
         if self._curve is not None:
             self._curve.apply(socket)
         self._socket = socket
-        self._monitor = _Monitor(socket, _LINK_EVENTS, self._on_event)
-        self._reader = _Reader(socket, self._read, self._sender.retry)
+        self._monitor = Monitor(socket, _LINK_EVENTS, self._on_event)
+        self._reader = Reader(socket, self._read, self._sender.retry)
         socket.connect(self._endpoint)
 
     def _disconnect(self, *, linger_ms: int) -> None:
@@ -319,15 +249,17 @@ class ZmqLinkTransport:
         self._socket.close(linger=linger_ms)
         self._socket = None
         self._up = False
+        if self._again is not None:
+            self._again.cancel()
 
     def _read(self) -> None:
         assert self._socket is not None
-        envelopes = _decode(self._socket.recv_multipart(_NOBLOCK), self._counters)
+        envelopes = decode(self._socket.recv_multipart(NOBLOCK), self._counters)
         if envelopes:
             self._receive(envelopes)
 
     def _transmit(self, _route: bytes, frame: bytes) -> Outcome:
-        return _send(self._socket, frame) if self._up and self._socket is not None else Outcome.FULL
+        return hand_over(self._socket, frame) if self._up and self._socket is not None else Outcome.FULL
 
     def _after_send(self) -> None:
         if self._socket is not None:
@@ -338,7 +270,8 @@ class ZmqLinkTransport:
 
     def _on_event(self, event: int) -> None:
         """What waited for the connection goes out after what the link says first on it."""
-        if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+        if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:  # ZeroMQ gives up then; whoever enrols the key may be late
+            self._again = asyncio.get_running_loop().call_later(REFUSED_SECONDS, self.reset, self._identity)
             self._refused()
             return
         self._up = event == zmq.EVENT_HANDSHAKE_SUCCEEDED

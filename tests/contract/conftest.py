@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.ipc_world import MemoryWorld, World, ZmqWorld
+from tests.contract.ipc_world import CurveWorld, MemoryWorld, World, ZmqWorld
 
 
-@pytest.fixture(params=["memory", "zeromq"])
+@pytest.fixture(params=["memory", "zeromq", "curve"])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     if request.param == "memory":
         made: World = MemoryWorld()
@@ -18,7 +18,7 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
         await made.close()
         return
     folder = Path(tempfile.mkdtemp(prefix="rt-"))  # the path of a Unix socket must be short
-    made = ZmqWorld(folder)
+    made = CurveWorld(folder) if request.param == "curve" else ZmqWorld(folder)
     yield made
     await made.close()
     shutil.rmtree(folder)

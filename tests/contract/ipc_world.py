@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import socket
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -13,11 +14,14 @@ import zmq
 
 from ipc.access import AccessTable
 from ipc.codec import encode_batch
+from ipc.curve import CurveClient, KeyPair
 from ipc.envelope import PROTOCOL_VERSION, Envelope, Kind
-from ipc.handshake import Hello, encode_hello, identity
+from ipc.handshake import Hello, encode_hello, fits, identity
 from ipc.hub import Hub, Peer
+from ipc.joined import Admission, JoinedHubTransport
 from ipc.link import Link, Method
 from ipc.memory import MemoryNetwork
+from ipc.remote import CurveHubTransport
 from ipc.transport import HubTransport, LinkTransport
 from ipc.zeromq import ZmqHubTransport, ZmqLinkTransport
 
@@ -46,6 +50,7 @@ class World(ABC):
         self._tasks: dict[object, asyncio.Task[None]] = {}
         self._transports: dict[object, LinkTransport] = {}
         self._incarnations = itertools.count(1)
+        self.admits: Callable[[bytes, str, str], bool] = fits  # of the hub that is made next
 
     @abstractmethod
     def hub_transport(self) -> HubTransport: ...
@@ -78,6 +83,7 @@ class World(ABC):
             access=access or AccessTable.everyone(),
             on_peer=on_peer,
             on_gone=on_gone,
+            admits=self.admits,
         )
         local = hub.local_link(methods or {})
         self._tasks[hub] = asyncio.create_task(hub.run())
@@ -91,9 +97,10 @@ class World(ABC):
         *,
         hello_body: Callable[[], bytes] = bytes,
         on_welcome: Callable[[str], None] | None = None,
+        transport: LinkTransport | None = None,
     ) -> Link:
         """Start a link, connected or not."""
-        transport = self.link_transport()
+        transport = transport or self.link_transport()
         link = Link(
             transport,
             name=name,
@@ -170,29 +177,111 @@ class _MemoryOutsider:
 class ZmqWorld(World):
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self._context = zmq.Context()
+        self.context = zmq.Context()
         self._endpoint = f"ipc://{folder}/hub.sock"
 
     def hub_transport(self) -> HubTransport:
-        return ZmqHubTransport(self._context, self._endpoint)
+        return ZmqHubTransport(self.context, self._endpoint)
 
     def link_transport(self) -> LinkTransport:
-        return ZmqLinkTransport(self._context, self._endpoint)
+        return ZmqLinkTransport(self.context, self._endpoint)
 
     def outsider(self, route: bytes) -> Outsider:
-        return _ZmqOutsider(self._context, self._endpoint, route)
+        return _ZmqOutsider(self.context, self._endpoint, route)
 
     async def close(self) -> None:
         await super().close()
-        self._context.destroy(linger=0)  # a test that failed left its outsiders open
+        self.context.destroy(linger=0)  # a test that failed left its outsiders open
+
+
+class CurveWorld(ZmqWorld):
+    """A hub with sockets of both kinds; every link comes over the network, with one key that is admitted.
+
+    Attributes:
+        server: The hub's keys.
+        own: Those of the links.
+        admitted: The public keys that may connect.
+        admission: Who may be called what; of hubs that are made afterwards.
+        endpoint: Where the network's socket is.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.server = KeyPair.generate()
+        self.own = KeyPair.generate()
+        self.admitted = {self.own.public}
+        self.admission: Admission = anybody
+        self.endpoint = f"tcp://127.0.0.1:{_free_port()}"
+        self._hub_context: zmq.Context[zmq.Socket[bytes]] | None = None  # of the latest hub
+
+    def hub_transport(self) -> HubTransport:
+        context = self._hub_context = zmq.Context()
+        remote = CurveHubTransport(context, self.endpoint, own=self.server, admitted=lambda key: key in self.admitted)
+        joined = JoinedHubTransport(super().hub_transport(), remote, self.admission)
+        self.admits = joined.admits
+        return joined
+
+    async def end(self, one: Hub | Link) -> None:
+        """A hub's port is free when its process has ended, here: its context."""
+        await super().end(one)
+        if isinstance(one, Hub) and self._hub_context is not None:
+            self._hub_context.destroy(linger=0)
+
+    def link_transport(self) -> LinkTransport:
+        return self.link_with(self.own)
+
+    def link_with(self, own: KeyPair, refused: Callable[[], None] = lambda: None) -> LinkTransport:
+        """An end for a link that proves another key."""
+        curve = CurveClient(self.server.public, own)
+        return ZmqLinkTransport(self.context, self.endpoint, curve=curve, refused=refused)
+
+    def local_transport(self) -> LinkTransport:
+        """An end for a link of the hub's own machine."""
+        return super().link_transport()
+
+    def local_outsider(self) -> Outsider:
+        """A connection of the hub's own machine that has no routing id: ZeroMQ makes one."""
+        return _ZmqOutsider(self.context, self._endpoint, None)
+
+    async def join(self, name: str, transport: LinkTransport, methods: Mapping[str, Method] | None = None) -> Link:
+        """Start a link on a transport and wait until it is welcomed; raises why it is not."""
+        link = self.start_link(name, methods, transport=transport)
+        welcome = asyncio.create_task(link.wait_welcomed(BOUND_SECONDS))
+        await asyncio.wait({welcome, self._tasks[link]}, return_when=asyncio.FIRST_COMPLETED)
+        if not welcome.done():
+            welcome.cancel()
+            await self.ended(link)
+        return link
+
+    def outsider(self, route: bytes) -> Outsider:
+        return _ZmqOutsider(self.context, self.endpoint, route, CurveClient(self.server.public, self.own))
+
+
+def anybody(_key: bytes | None, _name: str) -> bool:
+    """Any name for anybody, unless a test has another opinion."""
+    return True
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 class _ZmqOutsider:
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, route: bytes) -> None:
+    def __init__(
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        endpoint: str,
+        route: bytes | None,
+        curve: CurveClient | None = None,
+    ) -> None:
         self._socket = context.socket(zmq.DEALER)
         self._socket.linger = 0
-        self._socket.setsockopt(zmq.ROUTING_ID, route)
+        if route is not None:
+            self._socket.setsockopt(zmq.ROUTING_ID, route)
         self._socket.setsockopt(zmq.RCVHWM, 1)
+        if curve is not None:
+            curve.apply(self._socket)
         self._socket.connect(endpoint)
 
     def say(self, frame: bytes) -> None:
