@@ -56,7 +56,7 @@ def child_table(config: Config) -> ChildTable:
     traces = ChildSpec("trace-store", trace_store.start, Restart.PERMANENT, 1, _STORE_GRACE_SECONDS)
     workers = [
         ChildSpec(f"worker:{number}", worker.start, Restart.PERMANENT, 2, drain_seconds, subreaper=True)
-        for number in range(1, config.workers.count + 1)
+        for number in range(1, max(1, config.workers.count) + 1)  # one to describe task files, at least
     ]
     gateway = ChildSpec(
         "llm-gateway", llm_gateway.start, Restart.PERMANENT, 1, _GATEWAY_GRACE_SECONDS, reaches_out=True

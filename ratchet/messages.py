@@ -33,6 +33,7 @@ from ratchet.bodies.executions import (
 )
 from ratchet.bodies.health import Health
 from ratchet.bodies.inspection import InspectAttempt, InspectExecution, Inspection
+from ratchet.bodies.node_work import FindCode, FoundCode, WorkerExit
 from ratchet.bodies.nodes import (
     Enrol,
     Enrolled,
@@ -127,6 +128,9 @@ RUN_ATTEMPT = Procedure("attempts.run", "worker", AttemptOrder, AttemptTaken, id
 STOP_ATTEMPT = Procedure("attempts.stop", "worker", StopAttempt, Empty)
 INSPECT_ATTEMPT = Procedure("attempts.inspect", "worker", InspectAttempt, Inspection)
 DESCRIBE_FILE = Procedure("files.describe", "worker", DescribeFile, FileDescription)
+FIND_CODE = Procedure("files.find", "node", FindCode, FoundCode)
+CODE_CHANGED = Procedure("nodes.code_changed", "task-runner", Empty, Empty)
+WORKER_EXITED = Procedure("nodes.worker_exited", "task-runner", WorkerExit, Empty)
 MAKE_TOKEN = Procedure("nodes.token", "task-runner", MakeToken, Token, idempotent=False)
 LIST_NODES = Procedure("nodes.list", "task-runner", Empty, NodeList)
 DRAIN_NODE = Procedure("nodes.drain", "task-runner", NameNode, NodeInfo)

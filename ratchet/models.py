@@ -162,6 +162,8 @@ class Attempt(Model):
     failure: Failure | None = None
     stopped_by: Rung | None = None
     telemetry: Telemetry | None = None
+    late_ns: int | None = None  # when its end came after all, though it had been given up: that was refused
+    late_end: str | None = None  # what that end was
 
 
 class OpenAsk(Model):

@@ -15,6 +15,8 @@ from actors.task_runner.desk import Desk
 from actors.task_runner.dispatcher import Dispatcher
 from actors.task_runner.inspecting import Inspecting
 from actors.task_runner.ledger import Ledger
+from actors.task_runner.node_code import NodeCode
+from actors.task_runner.presence import HubPresence
 from actors.task_runner.toolbox import Toolbox
 from actors.task_runner.workers import Workers
 from ipc.access import AccessTable
@@ -29,7 +31,9 @@ from ratchet.bodies.attempts import AttemptProgress, AttemptReport, DescribeFile
 from ratchet.bodies.common import Empty
 from ratchet.bodies.executions import ListTasks
 from ratchet.bodies.health import Health, PeerHealth
-from ratchet.errors import RatchetError, UnavailableError
+from ratchet.bodies.node_work import FindCode, FoundCode, WorkerExit
+from ratchet.cluster.names import actor_name, node_of
+from ratchet.errors import ForbiddenError, RatchetError, UnavailableError
 from ratchet.health import ProcessHealth
 from ratchet.messages import Admission, Admit, AppendAudit, AuditPage, ReadAudit, ToolsChanged
 from ratchet.models import Category, Failure, ProcessEnd, Status, Task
@@ -65,8 +69,15 @@ class TaskRunner:
         self._asks = AskDesk(self._ledger, asks, callers)
         self._audit = AuditStore(database)
         self._limiter = RateLimiter()
-        self._workers = Workers()
         self._catalogue = Catalogue(config.tasks.paths, self._describe, self._ledger.store.save_catalogue)
+        self._code = NodeCode(
+            presence=HubPresence(lambda: self.hub.peers),
+            ask=self._ask_for_code,
+            files_of=self._catalogue.files_of,
+            spawn=lambda work, name: host.own(work, name=name),
+            changed=lambda: self._dispatcher.fill(),  # noqa: PLW0108 - there is none yet
+        )
+        self._workers = Workers(self._code.fits)
         self.hub = Hub(
             host.hub_transport(),
             name=host.setup.name,
@@ -85,6 +96,8 @@ class TaskRunner:
             spawn=lambda work, name: host.own(work, name=name),
             timeout_of=self._timeout_of,
             attempt_ended=self._asks.attempt_ended,
+            lease_of=self._lease_of,
+            found_other=self._found_other,
         )
         self.toolbox = Toolbox(config.mcp.server.expose_tasks, self._catalogue, self._tell_fronts)
         self._desk = Desk(
@@ -93,6 +106,7 @@ class TaskRunner:
             dispatcher=self._dispatcher,
             workers=self._workers,
             callers=callers,
+            code=self._code,
             queue_size=config.executions.queue_size,
             unfinished_max=config.mcp.server.performance.max_concurrent_executions_per_client,
             on_accept=self._note_work,
@@ -151,10 +165,19 @@ class TaskRunner:
                     worker.heard_at = peer.last_seen
                 if peer is None or peer.liveness is not Liveness.ALIVE:
                     worker.unavailable_until = now + 2 * _TICK_SECONDS
-            await self._dispatcher.expire_leases(uptime_seconds=self._process.uptime_seconds)
             await self._asks.tick()
+            await self._dispatcher.losses.expire_leases(now=now, uptime_seconds=self._process.uptime_seconds)
+            await self._look_for_waiting()
             self._dispatcher.fill()
             self._note_work()
+
+    async def _look_for_waiting(self) -> None:
+        """What waits for code that no node has may wait for a version that is the current one no more."""
+        if len(self._dispatcher.queue) and not self._workers.local_slots:
+            try:
+                await self._catalogue.refresh()
+            except RatchetError as error:
+                log.debug("the task folders could not be looked at", error=str(error))
 
     def _note_work(self) -> None:
         """Tell the supervisor when there begins to be work, and when there is none any more."""
@@ -179,7 +202,7 @@ class TaskRunner:
         )
         message = f"{report.name} (pid {report.pid}), which ran this attempt, ended: {report.cause}"
         failure = Failure(category=Category.WORKER_LOST, type="WorkerDied", message=message, process=end)
-        await self._dispatcher.worker_gone(report.name, report.incarnation, failure)
+        await self._dispatcher.losses.worker_gone(report.name, report.incarnation, failure)
 
     def _methods(self) -> dict[str, "rpc.Handler"]:
         return rpc.methods(
@@ -202,6 +225,8 @@ class TaskRunner:
                 messages.REPORT_ATTEMPT: self._report,
                 messages.ATTEMPT_PROGRESS: self._progress,
                 messages.REGISTER_WORKER: self._register,
+                messages.WORKER_EXITED: self._node_worker_exited,
+                messages.CODE_CHANGED: self._code_changed,
                 messages.GET_HEALTH: self._health,
             }
         )
@@ -216,17 +241,42 @@ class TaskRunner:
     async def _read_audit(self, body: ReadAudit, _request: Request) -> AuditPage:
         return await self._audit.read(body)
 
-    async def _report(self, body: AttemptReport, _request: Request) -> Empty:
-        await self._dispatcher.report(body)
+    async def _report(self, body: AttemptReport, request: Request) -> Empty:
+        await self._dispatcher.report(body, request.source)
         return Empty()
 
     async def _progress(self, body: AttemptProgress, _request: Request) -> Empty:
         self._dispatcher.progress(body)
         return Empty()
 
-    async def _register(self, body: RegisterWorker, _request: Request) -> Empty:
+    async def _register(self, body: RegisterWorker, request: Request) -> Empty:
+        if body.name != request.source:
+            raise ForbiddenError(f"{request.source} may not register as {body.name}")
         await self._dispatcher.register(body)
         return Empty()
+
+    async def _node_worker_exited(self, body: WorkerExit, request: Request) -> Empty:
+        if node_of(body.report.name) != node_of(request.source):
+            raise ForbiddenError(f"{request.source} does not know how {body.report.name} ended")
+        await self.process_exited(body.report)
+        return Empty()
+
+    async def _code_changed(self, _body: Empty, request: Request) -> Empty:
+        self._code.forget(node_of(request.source) or "")
+        return Empty()
+
+    async def _ask_for_code(self, node: str, body: FindCode) -> FoundCode:
+        return await rpc.call(
+            self._link, messages.FIND_CODE, body, target=actor_name(node), timeout_seconds=_WORKER_SECONDS
+        )
+
+    def _found_other(self, worker: str, version: str) -> None:
+        self._code.found_other(node_of(worker) or "", version)
+
+    def _lease_of(self, worker: str | None) -> float:
+        workers = self._host.setup.config.workers
+        local = worker is None or node_of(worker) is None
+        return workers.lease_seconds if local else workers.node_lease_seconds
 
     async def _list_tasks(self, body: ListTasks, request: Request) -> messages.Catalogue:
         client = acting(body, request)
@@ -252,7 +302,7 @@ class TaskRunner:
             asks_open=len(self._asks),
             slots=self._workers.slots,
             slots_busy=self._workers.busy,
-            counters=dict(self.hub.counters + self._link.counters),
+            counters=dict(self.hub.counters + self._link.counters + self._dispatcher.reports.counters),
             tasks=len(self._catalogue.tasks),
             broken_files=len(self._catalogue.broken),
         )
@@ -265,7 +315,7 @@ class TaskRunner:
         """
         try:
             async with asyncio.timeout(_WORKER_SECONDS):
-                while (worker := self._workers.any_able(now=asyncio.get_running_loop().time())) is None:
+                while (worker := self._workers.describer(now=asyncio.get_running_loop().time())) is None:
                     self._workers.registered.clear()
                     await self._workers.registered.wait()
             return await rpc.call(

@@ -17,10 +17,11 @@ import structlog
 from actors.task_runner.behalf import exists_for, task_action
 from ratchet.bodies.attempts import FileDescription
 from ratchet.errors import BrokenTaskError, UnknownTaskError
-from ratchet.models import BrokenFile, Task
+from ratchet.models import BrokenFile, Execution, Task
 from ratchet.policy.client import Client
 from ratchet.policy.decision import decide
 from ratchet.policy.enforce import require
+from ratchet.runtime.versions import name_of
 from ratchet.validation import SchemaValidator
 
 log = structlog.stdlib.get_logger("task-runner")
@@ -99,6 +100,28 @@ class Catalogue:
             raise self._missing(task_id, client)
         require(client, task_action(task_id, dangerous=task.dangerous))
         return task
+
+    def version_now(self, execution: Execution) -> str:
+        """The version that an execution would run in, as far as is known without another look."""
+        task = self._by_id.get(execution.task_id)
+        return execution.version if task is None else task.version
+
+    def path_of(self, task_id: str) -> str | None:
+        """The file that defines a task, likewise."""
+        task = self._by_id.get(task_id)
+        return None if task is None else task.path
+
+    def name_of(self, task: Task) -> str:
+        """A task's file by its path within the task folders."""
+        return name_of(task.path, [str(root) for root in self._roots])
+
+    def files_of(self, version: str) -> list[str] | None:
+        """The paths within the task folders of the files of a version; None where no task has it by now."""
+        roots = [str(root) for root in self._roots]
+        for entry in self._entries.values():
+            if entry.description.version == version:
+                return [name_of(path, roots) for path in entry.description.files]
+        return None
 
     def validator(self, task: Task) -> SchemaValidator:
         """The compiled input schema of a task."""

@@ -18,6 +18,8 @@ from actors.task_runner.catalogue import Catalogue
 from actors.task_runner.dispatcher import Dispatcher
 from actors.task_runner.ledger import Ledger
 from actors.task_runner.live import Live, new_attempt
+from actors.task_runner.node_code import NodeCode
+from actors.task_runner.waiting import why_it_waits
 from actors.task_runner.workers import Workers
 from ipc.link import Request
 from ratchet import rpc
@@ -59,6 +61,7 @@ class Desk:
         dispatcher: Dispatcher,
         workers: Workers,
         callers: Callers,
+        code: NodeCode,
         queue_size: int,
         unfinished_max: int | None,
         on_accept: Callable[[], None],
@@ -68,6 +71,7 @@ class Desk:
         self._dispatcher = dispatcher
         self._workers = workers
         self._callers = callers
+        self._code = code
         self._queue_size = queue_size
         self._unfinished_max = unfinished_max
         self._on_accept = on_accept
@@ -286,11 +290,10 @@ class Desk:
         return execution.model_copy(update={"waiting_for": self._waiting_for(execution)})
 
     def _waiting_for(self, execution: Execution) -> str:
-        if not self._workers.slots:
-            return "no worker is connected"
         order = list(self._dispatcher.queue)
         ahead = order.index(execution.execution_id) if execution.execution_id in order else 0
-        return f"all {self._workers.slots} slots are busy; {ahead} executions are ahead of this one"
+        version, path = self._catalogue.version_now(execution), self._catalogue.path_of(execution.task_id)
+        return why_it_waits(version, path, ahead, self._workers, self._code)
 
 
 def _require_owner(execution: Execution, client: Client | None) -> None:

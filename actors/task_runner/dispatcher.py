@@ -6,7 +6,6 @@ incarnation that registers under its name, or by its lease.
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 
 import structlog
@@ -15,6 +14,7 @@ from actors.task_runner.catalogue import Catalogue
 from actors.task_runner.families import Families
 from actors.task_runner.ledger import Ledger
 from actors.task_runner.live import Live, new_attempt, undelivered
+from actors.task_runner.losses import Losses
 from actors.task_runner.queue import ReadyQueue
 from actors.task_runner.reports import Reports, Spawn
 from actors.task_runner.workers import Worker, Workers
@@ -35,20 +35,31 @@ from ratchet.models import Attempt, Category, Failure, Task
 
 log = structlog.stdlib.get_logger("task-runner")
 
-LEASE_SECONDS = 30.0
 _ORDER_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _REFUSED_SECONDS = 0.2  # a worker that refused gets nothing for this long
 _UNDELIVERED_MAX = 50  # orders of one execution that one worker may refuse: that is no passing weakness
 _STORE_RETRY_SECONDS = 1.0
 _SECONDS_MIN = 0.05  # an attempt gets this much time at least
-_REPLACED_SECONDS = 1.0  # an exit report, which knows the cause, gets this head start over the mere replacement
 
 Limits = Callable[[Task], float]
+Leases = Callable[[str | None], float]
 
 
 class Dispatcher:
-    """The queue, the workers, and every attempt between them."""
+    """The queue, the workers, and every attempt between them.
+
+    Args:
+        ledger: What has not ended.
+        catalogue: What there is to run.
+        workers: Who runs it.
+        link: The way to them.
+        incarnation: Of this runner.
+        spawn: Runs something beside the requests.
+        timeout_of: How long an execution of a task may take, in seconds.
+        lease_of: How long a worker, by name, may be silent before its attempts are given up, in seconds.
+        found_other: Told of a worker on a node that found another version than it was ordered to run.
+    """
 
     def __init__(
         self,
@@ -61,6 +72,8 @@ class Dispatcher:
         spawn: Spawn,
         timeout_of: Limits,
         attempt_ended: Callable[[Live], None],
+        lease_of: Leases,
+        found_other: Callable[[str, str], None],
     ) -> None:
         self.queue = ReadyQueue()
         self._ledger = ledger
@@ -72,7 +85,8 @@ class Dispatcher:
         self._timeout_of = timeout_of
         self._attempt_ended = attempt_ended
         self.families = Families(ledger, workers, lambda live, reason: spawn(self._give_up(live, reason), "give up"))
-        self.reports = Reports(ledger, link, spawn, self._follow)
+        self.losses = Losses(ledger, workers, self._settle, lease_of)
+        self.reports = Reports(ledger, link, spawn, self._follow, found_other)
 
     # --- towards the workers ------------------------------------------------------------------------------------
 
@@ -88,24 +102,32 @@ class Dispatcher:
 
     def enqueue(self, live: Live) -> None:
         """Let an execution wait for a slot."""
+        self._push(live)
+        self.fill()
+
+    def _push(self, live: Live) -> None:
         execution = live.execution
         depth = execution.lineage.depth if execution.lineage is not None else 0
         self.queue.push(
             execution.execution_id, priority=execution.priority, created_ns=execution.created_ns, depth=depth
         )
-        self.fill()
 
     def fill(self) -> None:
-        """Give free slots to those who wait."""
-        while len(self.queue) and self._workers.choose("", now=self._now()) is not None:
-            execution_id = self.queue.pop()
-            live = self._ledger.live.get(execution_id or "")
+        """Give free slots to those who wait; one whose version no free worker has does not hold up the others."""
+        passed: list[Live] = []
+        while len(self.queue) and self._workers.any_free(now=self._now()):
+            live = self._ledger.live.get(self.queue.pop() or "")
             if live is None:
                 continue
-            worker = self._workers.choose(live.execution.version, now=self._now())
-            assert worker is not None
-            worker.assign(live.execution.execution_id, live.state.fence + 1, live.execution.version)
+            version = self._catalogue.version_now(live.execution)
+            worker = self._workers.choose(version, now=self._now())
+            if worker is None:
+                passed.append(live)
+                continue
+            worker.assign(live.execution.execution_id, live.state.fence + 1, version)
             self._spawn(self._start(live, worker), "start")
+        for live in passed:
+            self._push(live)
 
     def order(self, live: Live, task: Task, worker: Worker) -> None:
         """Send the recorded attempt on its way."""
@@ -117,6 +139,9 @@ class Dispatcher:
         try:
             task = await self._catalogue.find(live.execution.task_id)
             live.update(version=task.version)
+            if not self._workers.fits(worker, task.version):
+                worker.release(execution_id, fence)
+                return self.enqueue(live)
             attempt = new_attempt(fence, worker=worker.name, incarnation=worker.incarnation)
             await self._ledger.apply(live, Placed(), attempt=attempt)
         except RequestError as error:
@@ -144,6 +169,7 @@ class Dispatcher:
             task_id=task.task_id,
             function=task.function,
             path=task.path,
+            file=self._catalogue.name_of(task),
             version=task.version,
             input=live.execution.input,
             trace=live.execution.trace,
@@ -218,14 +244,14 @@ class Dispatcher:
 
     # --- from the workers -----------------------------------------------------------------------------------------
 
-    async def report(self, body: AttemptReport) -> None:
-        """An attempt is over.
+    async def report(self, body: AttemptReport, source: str) -> None:
+        """An attempt of the worker `source` is over.
 
         Raises:
             StaleFenceError: It is not the current one.
             StoreError: The end could not be recorded; it must be reported again.
         """
-        await self.reports.take(body)
+        await self.reports.take(body, source)
 
     def progress(self, body: AttemptProgress) -> None:
         """A running attempt got further."""
@@ -238,14 +264,21 @@ class Dispatcher:
         known = self._workers.get(body.name)
         if known is not None and known.incarnation != body.incarnation:
             self._workers.remove(known.name, known.incarnation)
-        worker = self._workers.register(body.name, body.incarnation, pid=body.pid, slots=body.slots, now=self._now())
+        worker = self._workers.register(
+            body.name,
+            body.incarnation,
+            pid=body.pid,
+            slots=body.slots,
+            describes=body.describes,
+            now=self._now(),
+        )
         held = set(body.in_flight)
         for live in list(self._ledger.live.values()):
             attempt = live.attempt
             if attempt is None or not live.state.status.active or attempt.worker != body.name:
                 continue
             if attempt.worker_incarnation != body.incarnation:
-                self._spawn(self._replaced(live, attempt.fence, body.name), "replaced")
+                self._spawn(self.losses.worker_replaced(live, attempt.fence, body.name), "replaced")
             elif (live.execution.execution_id, attempt.fence) in held:
                 self._adopt(live, attempt, worker)
             elif not live.ordering:
@@ -265,43 +298,7 @@ class Dispatcher:
             if live is None or live.state.fence != fence:
                 self._spawn(self._stop(worker.name, execution_id, fence, "the attempt is no longer current"), "stray")
 
-    async def worker_gone(self, name: str, incarnation: str, failure: Failure) -> None:
-        """This incarnation of a worker is dead: so are its attempts."""
-        self._workers.remove(name, incarnation)
-        for live in list(self._ledger.live.values()):
-            attempt = live.attempt
-            held = attempt is not None and attempt.worker == name and attempt.worker_incarnation == incarnation
-            if attempt is not None and held and live.state.status.active:
-                await self._lost(live, attempt.fence, failure)
-
-    async def expire_leases(self, *, uptime_seconds: float) -> None:
-        """Give up attempts whose worker has not been heard of for `LEASE_SECONDS`.
-
-        A worker that never registered with this runner has been silent for the runner's whole life.
-        """
-        for live in list(self._ledger.live.values()):
-            attempt = live.attempt
-            if attempt is None or not live.state.status.active:
-                continue
-            worker = self._workers.get(attempt.worker)
-            silent = uptime_seconds if worker is None else self._now() - worker.heard_at
-            if silent >= LEASE_SECONDS:
-                message = f"{attempt.worker} was not heard of for {silent:.0f} s; its lease is {LEASE_SECONDS:.0f} s"
-                failure = Failure(category=Category.WORKER_LOST, type="LeaseExpired", message=message)
-                await self._lost(live, attempt.fence, failure)
-
     # --- what follows --------------------------------------------------------------------------------------------
-
-    async def _replaced(self, live: Live, fence: int, worker: str) -> None:
-        await asyncio.sleep(_REPLACED_SECONDS)
-        message = f"the {worker} process that ran this attempt is gone; another took its place"
-        await self._lost(live, fence, Failure(category=Category.WORKER_LOST, type="WorkerReplaced", message=message))
-
-    async def _lost(self, live: Live, fence: int, failure: Failure) -> None:
-        attempt = live.attempt
-        assert attempt is not None
-        ended = attempt.model_copy(update={"ended_ns": time.time_ns(), "failure": failure, "telemetry": "incomplete"})
-        await self._settle(live, Ended(fence, failure), ended)
 
     async def _undelivered(self, live: Live, fence: int) -> None:
         attempt = live.attempt

@@ -7,6 +7,8 @@ little later, for many at once.
 """
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -20,6 +22,7 @@ from ratchet import messages, rpc
 from ratchet.bodies.attempts import AttemptReport
 from ratchet.bodies.common import Empty
 from ratchet.bodies.telemetry import AppendLogs, AppendSpans
+from ratchet.cluster.names import node_of
 from ratchet.errors import RatchetError, StaleFenceError, StoreError
 from ratchet.lifecycle import Effect, Ended, Undelivered
 from ratchet.messages import Procedure
@@ -30,6 +33,7 @@ log = structlog.stdlib.get_logger("task-runner")
 _REST_SECONDS = 5.0
 _REST_RETRY_SECONDS = 0.2
 _NOTE_SECONDS = 0.5
+_END_CHARACTERS_MAX = 500
 _OUTDATED_MAX = 3  # attempts of one execution that may find another version than was ordered
 
 Spawn = Callable[[Coroutine[Any, Any, Any], str], object]
@@ -44,28 +48,41 @@ class Reports:
         link: To the stores.
         spawn: Runs something beside the requests.
         follow: Told what is to be done once an end is recorded.
+        found_other: Told of a worker on a node that found another version than it was ordered to run.
+
+    Attributes:
+        counters: Ends that came too late.
     """
 
-    def __init__(self, ledger: Ledger, link: Link, spawn: Spawn, follow: Callable[[Live, Effect], None]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        link: Link,
+        spawn: Spawn,
+        follow: Callable[[Live, Effect], None],
+        found_other: Callable[[str, str], None],
+    ) -> None:
         self._ledger = ledger
         self._link = link
         self._spawn = spawn
         self._follow = follow
+        self._found_other = found_other
+        self.counters: Counter[str] = Counter()
         self._unproven: dict[str, Attempt] = {}  # recorded as incomplete, the stores have not answered yet
         self._proven: dict[str, Attempt] = {}  # they have, and it is not noted yet
         self._noting = False
 
-    async def take(self, body: AttemptReport) -> None:
-        """Record the end of an attempt; returns once its telemetry is durable too, or given up.
+    async def take(self, body: AttemptReport, source: str) -> None:
+        """Record the end of an attempt of the worker `source`; returns once its telemetry is durable too, or given up.
 
         Raises:
             StaleFenceError: It is not the current attempt; its telemetry is stored even so.
             StoreError: The end could not be recorded; it must be reported again.
         """
         try:
-            await self._record(body)
+            await self._record(body, source)
         except StaleFenceError:
-            await self._find_earlier(body)
+            await self._find_earlier(body, source)
             raise
         finally:
             # Sent in the turn of the loop in which the end is announced, and so before any request that follows from it
@@ -81,13 +98,15 @@ class Reports:
         """Note what is proven."""
         await self._note()
 
-    async def _record(self, body: AttemptReport) -> None:
+    async def _record(self, body: AttemptReport, source: str) -> None:
         live = self._ledger.live.get(body.execution_id)
         if live is None:
             raise StaleFenceError(f"execution {body.execution_id} is not running")
         attempt = live.attempt
         if attempt is None or attempt.fence != body.fence:
             raise StaleFenceError(f"attempt {body.fence} of {body.execution_id} is not its current one")
+        if attempt.worker != source:
+            raise StaleFenceError(f"attempt {body.fence} of {body.execution_id} does not run in {source}")
         carries = bool(body.logs or body.spans)
         attempt = attempt.model_copy(
             update={
@@ -98,19 +117,48 @@ class Reports:
                 "telemetry": "incomplete" if carries else body.telemetry,
             }
         )
-        event = Undelivered(body.fence) if _outdated(body) else Ended(body.fence, body.failure)
+        outdated = _found_other_version(body)
+        if outdated and node_of(source) is not None:
+            self._found_other(source, live.execution.version)
+        else:
+            outdated = outdated and body.fence <= _OUTDATED_MAX
+        event = Undelivered(body.fence) if outdated else Ended(body.fence, body.failure)
         effect = await self._ledger.apply(live, event, attempt=attempt, output=body.output)
         if carries:
             self._unproven[body.execution_id] = attempt.model_copy(update={"telemetry": None})
             live.execution = self.seen(live.execution)
         self._follow(live, effect)
 
-    async def _find_earlier(self, body: AttemptReport) -> None:
-        """An earlier runner recorded this end, perhaps, and died before the stores had answered."""
+    async def _find_earlier(self, body: AttemptReport, source: str) -> None:
+        """What became of the attempt before: an earlier runner recorded this end, or it was given up."""
         execution = await self._ledger.store.get(body.execution_id)
         for attempt in execution.attempts if execution is not None else ():
-            if attempt.fence == body.fence and attempt.ended_ns == body.ended_ns:
+            if attempt.fence != body.fence or attempt.worker != source:
+                continue
+            if attempt.ended_ns == body.ended_ns:  # that runner died, perhaps, before the stores had answered
                 self._unproven[body.execution_id] = attempt
+            elif attempt.ended_ns is not None and attempt.late_end is None:
+                await self._note_late(body, attempt)
+
+    async def _note_late(self, body: AttemptReport, attempt: Attempt) -> None:
+        """The attempt had been given up when its end came: that is refused, but it is known of."""
+        self.counters["late_reports"] += 1
+        end = "it completed" if body.failure is None else f"{body.failure.type}: {body.failure.message}"
+        log.warning(
+            "the end of an attempt came too late and is refused",
+            execution=body.execution_id,
+            attempt=body.fence,
+            worker=attempt.worker,
+            end=end,
+        )
+        attempt = attempt.model_copy(update={"late_ns": time.time_ns(), "late_end": end[:_END_CHARACTERS_MAX]})
+        live = self._ledger.live.get(body.execution_id)
+        if live is not None:
+            live.execution = with_attempt(live.execution, attempt)
+        try:
+            await self._ledger.store.record_attempts({body.execution_id: attempt})
+        except StoreError as error:
+            log.error("a late end could not be noted", execution=body.execution_id, error=error.message)
 
     async def _store_rest(self, body: AttemptReport) -> Telemetry:
         """Pass on what a report carries. Returns whether all of the attempt's telemetry is stored then."""
@@ -177,6 +225,6 @@ class Reports:
             self._proven.pop(execution_id, None)
 
 
-def _outdated(body: AttemptReport) -> bool:
-    """Whether nothing ran because the file changed after it was described: the next attempt gets the new version."""
-    return body.failure is not None and body.failure.type == "VersionChanged" and body.fence <= _OUTDATED_MAX
+def _found_other_version(body: AttemptReport) -> bool:
+    """Whether nothing ran because the file is not what was described: another attempt gets what it is by then."""
+    return body.failure is not None and body.failure.type == "VersionChanged"

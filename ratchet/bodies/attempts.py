@@ -28,7 +28,8 @@ class AttemptOrder(Model):
     runner: str  # the runner's incarnation: an order from an earlier one is refused
     task_id: str
     function: str
-    path: str
+    path: str  # of its file on the runner's machine
+    file: str  # the same within the task folders, as a node finds it
     version: str
     input: JsonObject
     trace: bool
@@ -107,6 +108,7 @@ class RegisterWorker(Model):
     Attributes:
         incarnation: The worker's; attempts of an earlier one are lost.
         slots: Attempts it takes at once; 0 while it drains.
+        describes: Whether it loads task files to say what they define.
         in_flight: (execution_id, fence) of every attempt whose report has not been answered yet.
     """
 
@@ -114,4 +116,5 @@ class RegisterWorker(Model):
     incarnation: str
     pid: int
     slots: int
+    describes: bool = True
     in_flight: list[tuple[str, int]]

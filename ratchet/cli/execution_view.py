@@ -166,4 +166,6 @@ def _attempt(attempt: Attempt, execution: Execution, now_ns: int) -> Line:
         parts.append(f"  stopped by {attempt.stopped_by}")
     if attempt.telemetry == "incomplete":
         parts.append("  logs and trace are incomplete")
+    if attempt.late_end is not None:
+        parts.append(f"  its end came too late and was refused: {one_line(attempt.late_end, 100)}")
     return line(*parts)

@@ -31,8 +31,19 @@ class TasksConfig(Section):
 class WorkersConfig(Section):
     """How much runs at a time: `count` times `children` executions."""
 
-    count: Count = Field(default=2, ge=1, le=64, description="worker processes")
+    count: Count = Field(
+        default=2, ge=0, le=64, description="worker processes; 0 leaves all executions to nodes that joined"
+    )
     children: Count = Field(default=4, ge=1, le=64, description="executions at a time in each worker")
+    lease_seconds: Seconds = Field(
+        default=30.0, ge=1, description="silence of a worker of this machine after which its executions are given up"
+    )
+    node_lease_seconds: Seconds = Field(
+        default=600.0,
+        ge=1,
+        description="silence of a node's worker after which its executions are given up; within it, a node that lost "
+        "the head may come back with what it finished",
+    )
 
 
 class LimitsConfig(Section):

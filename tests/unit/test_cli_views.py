@@ -81,6 +81,12 @@ def test_a_failure_is_shown_before_everything_else() -> None:
     assert lines[-1] == "ratchet logs aaaa1111  ratchet trace aaaa1111"
 
 
+def test_an_end_that_came_too_late_is_told_of() -> None:
+    late = Attempt(number=1, fence=1, worker="worker:gpu.1", started_ns=NOW, late_ns=NOW, late_end="it completed")
+    text = plain(execution_details(execution(attempts=[late]), now_ns=NOW))
+    assert "worker:gpu.1  its end came too late and was refused: it completed" in text
+
+
 def test_a_completed_execution_has_its_input_and_output() -> None:
     text = plain(execution_details(execution(metadata={"build": "7"}, priority=3), now_ns=NOW))
     assert '"order": "A-1"' in text

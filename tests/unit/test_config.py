@@ -185,4 +185,4 @@ def test_a_configuration_can_be_pickled_and_dumped(place: Place) -> None:
 
     assert pickle.loads(pickle.dumps(config)) == config
     assert pickle.loads(pickle.dumps(config)).warnings == config.warnings
-    assert json.loads(config.model_dump_json())["workers"] == {"count": 2, "children": 4}
+    assert json.loads(config.model_dump_json())["logging"] == {"level": "info"}

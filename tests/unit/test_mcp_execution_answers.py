@@ -185,6 +185,12 @@ def test_a_status_tells_when_why_and_by_whom() -> None:
     assert answer["source"] == {"kind": "mcp", "client": "local"}
 
 
+def test_an_end_that_came_too_late_is_told_of() -> None:
+    late = Attempt(number=1, fence=1, started_ns=START_NS, late_ns=START_NS + 10**9, late_end="it completed")
+    [told] = status(attempts=[late]).structured["attempts"]
+    assert told["late_end"] == {"at": "2026-07-28T09:30:01.000Z", "refused": "it completed"}
+
+
 def test_only_the_last_attempts_are_listed() -> None:
     attempts = [
         Attempt(number=n, fence=n, worker="worker:1", started_ns=START_NS, failure=failure(Category.WORKER_LOST))

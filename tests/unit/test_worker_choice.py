@@ -26,6 +26,32 @@ def test_full_draining_and_unavailable_workers_get_nothing():
     assert chosen.name == "worker:3"
 
 
+def test_a_nodes_worker_gets_only_versions_that_its_node_has():
+    workers = Workers(lambda node, version: (node, version) == ("gpu", "v1"))
+    workers.register("worker:gpu.1", "a", pid=1, slots=2, now=0.0)
+    chosen = workers.choose("v1", now=0.0)
+    assert chosen is not None
+    assert chosen.name == "worker:gpu.1"
+    assert workers.choose("v2", now=0.0) is None
+    assert (workers.slots_for("v1"), workers.slots_for("v2"), workers.local_slots) == (2, 0, 0)
+    workers.register("worker:1", "b", pid=2, slots=1, now=0.0)
+    local = workers.choose("v2", now=0.0)
+    assert local is not None
+    assert local.name == "worker:1"
+
+
+def test_task_files_are_described_on_this_machine_also_by_a_worker_without_slots():
+    workers = Workers()
+    workers.register("worker:gpu.1", "a", pid=1, slots=2, now=0.0)
+    assert workers.describer(now=0.0) is None
+    workers.register("worker:1", "b", pid=2, slots=0, now=0.0)
+    describer = workers.describer(now=0.0)
+    assert describer is not None
+    assert describer.name == "worker:1"
+    workers.register("worker:1", "b", pid=2, slots=0, now=0.0, describes=False)
+    assert workers.describer(now=0.0) is None
+
+
 def test_only_the_holder_of_the_fence_is_released():
     worker = Workers().register("worker:1", "a", pid=1, slots=1, now=0.0)
     worker.assign("x", 2, "v")

@@ -17,6 +17,7 @@ OUTPUT_TEXT_CHARACTERS_MAX = 5_500
 _INPUT_TEXT_CHARACTERS_MAX = 600
 _INPUT_BYTES_MAX = 48 * 1024
 _MESSAGE_CHARACTERS_MAX = 200
+_LATE_CHARACTERS_MAX = 200
 _ATTEMPTS_MAX = 5
 
 
@@ -257,4 +258,6 @@ def _attempt(attempt: Attempt) -> JsonObject:
     for name in ("stopped_by", "telemetry"):
         if (value := getattr(attempt, name)) is not None:
             entry[name] = value
+    if attempt.late_ns is not None:
+        entry["late_end"] = {"at": iso(attempt.late_ns), "refused": clip(attempt.late_end or "", _LATE_CHARACTERS_MAX)}
     return entry
