@@ -165,10 +165,10 @@ class TaskRunner:
                     worker.heard_at = peer.last_seen
                 if peer is None or peer.liveness is not Liveness.ALIVE:
                     worker.unavailable_until = now + 2 * _TICK_SECONDS
+            await self._dispatcher.expire_leases(uptime_seconds=self._process.uptime_seconds)
             await self._asks.tick()
-            await self._dispatcher.losses.expire_leases(now=now, uptime_seconds=self._process.uptime_seconds)
-            await self._look_for_waiting()
             self._dispatcher.fill()
+            await self._look_for_waiting()
             self._note_work()
 
     async def _look_for_waiting(self) -> None:
@@ -252,7 +252,9 @@ class TaskRunner:
     async def _register(self, body: RegisterWorker, request: Request) -> Empty:
         if body.name != request.source:
             raise ForbiddenError(f"{request.source} may not register as {body.name}")
-        await self._dispatcher.register(body)
+        count = self._host.setup.config.workers.count
+        only_describes = count == 0 and node_of(body.name) is None
+        await self._dispatcher.register(body, slots=0 if only_describes else body.slots)
         return Empty()
 
     async def _node_worker_exited(self, body: WorkerExit, request: Request) -> Empty:

@@ -259,7 +259,7 @@ class Dispatcher:
         if live is not None and live.state.fence == body.fence and live.state.status.active:
             live.update(progress=body.progress)
 
-    async def register(self, body: RegisterWorker) -> None:
+    async def register(self, body: RegisterWorker, *, slots: int) -> None:
         """A worker says what it offers and what it holds: take up what it runs, order anew what never reached it."""
         known = self._workers.get(body.name)
         if known is not None and known.incarnation != body.incarnation:
@@ -268,8 +268,8 @@ class Dispatcher:
             body.name,
             body.incarnation,
             pid=body.pid,
-            slots=body.slots,
-            describes=body.describes,
+            slots=slots,
+            describes=bool(body.slots),
             now=self._now(),
         )
         held = set(body.in_flight)
@@ -297,6 +297,10 @@ class Dispatcher:
             live = self._ledger.live.get(execution_id)
             if live is None or live.state.fence != fence:
                 self._spawn(self._stop(worker.name, execution_id, fence, "the attempt is no longer current"), "stray")
+
+    async def expire_leases(self, *, uptime_seconds: float) -> None:
+        """Give up attempts whose worker has been silent too long; the runner is up for `uptime_seconds`."""
+        await self.losses.expire_leases(now=self._now(), uptime_seconds=uptime_seconds)
 
     # --- what follows --------------------------------------------------------------------------------------------
 

@@ -56,7 +56,7 @@ class WorkerActor:
         self._config = config
         self._process = ProcessHealth(host.setup.name)
         self._redactor = Redactor(secret_values(config, os.environ))
-        size = self._slots = config.workers.children if config.workers.count else 0
+        size = config.workers.children
         busy_max = size * (1 + config.executions.depth_max)
         self._new_zygote = zygote
         self._pool = Pool(size=size, busy_max=busy_max, reuse=config.executions.child_reuse, fork=fork)
@@ -200,7 +200,7 @@ class WorkerActor:
 
     async def _health(self, _body: Empty, _request: Request) -> Health:
         return self._process.report(
-            slots=0 if self._draining else self._slots,
+            slots=0 if self._draining else self._config.workers.children,
             slots_busy=len(self._runs),
             counters=dict(self._link.counters),
         )
@@ -225,8 +225,7 @@ class WorkerActor:
                 name=self._host.setup.name,
                 incarnation=self._host.setup.incarnation,
                 pid=os.getpid(),
-                slots=0 if self._draining else self._slots,
-                describes=not self._draining,
+                slots=0 if self._draining else self._config.workers.children,
                 in_flight=[(run.order.execution_id, run.order.fence) for run in self._runs.values()],
             )
             try:

@@ -108,7 +108,6 @@ class RegisterWorker(Model):
     Attributes:
         incarnation: The worker's; attempts of an earlier one are lost.
         slots: Attempts it takes at once; 0 while it drains.
-        describes: Whether it loads task files to say what they define.
         in_flight: (execution_id, fence) of every attempt whose report has not been answered yet.
     """
 
@@ -116,5 +115,4 @@ class RegisterWorker(Model):
     incarnation: str
     pid: int
     slots: int
-    describes: bool = True
     in_flight: list[tuple[str, int]]
