@@ -9,6 +9,7 @@ from actors.mcp_front.front import Front
 from actors.mcp_front.links import Links
 from actors.mcp_front.naming import ToolNames
 from actors.mcp_front.protocol.exposed import Exposed
+from actors.mcp_front.state_key import project_key
 from actors.mcp_front.transports import http, stdio
 from actors.mcp_front.wording import Wording
 from ipc.link import Request
@@ -82,6 +83,7 @@ def _front(host: ActorHost, links: Links, profiles: Profiles, transport: Literal
         finished_logs=AnswerCache(config.performance.log_cache_ttl or 0, time.monotonic),
         reaches_out=host.setup.config.reaches_out,
         log_entries_max=config.security.max_log_entries,
+        state_key=project_key(host.setup.config.data_dir),
         connection=f"stdio-{host.setup.incarnation}",
     )
     host.own(front.exposed.learn(profiles.all), name="exposed tasks")

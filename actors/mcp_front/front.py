@@ -1,6 +1,7 @@
 """What every call of this front shares: the link to the runner, the wording of answers, the waits, the clock."""
 
 import asyncio
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -40,6 +41,7 @@ class Front:
         exposed: Tasks that are tools of their own.
         reaches_out: Whether there is an llm-gateway.
         connection: Names the only connection of a stdio front.
+        state_key: Seals what clients carry from one call to the next.
         waits: What running requests wait for.
         notifications: What clients are told without asking.
         loudness: What sessions want to hear of logs.
@@ -59,6 +61,7 @@ class Front:
     log_entries_max: int | None = None
     reaches_out: bool = False
     connection: str = "local"
+    state_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     waits: Waits = field(default_factory=Waits)
     notifications: Notifications = field(default_factory=Notifications)
     loudness: Loudness = field(default_factory=Loudness)

@@ -16,6 +16,7 @@ from actors.mcp_front.answers.answer import Answer
 from actors.mcp_front.answers.failures import REFUSED_CATEGORIES, internal, refusal, unanswered
 from actors.mcp_front.audit import new_record_id
 from actors.mcp_front.caller import Caller
+from actors.mcp_front.ear import ByRetry, Ear
 from actors.mcp_front.front import Front
 from actors.mcp_front.protocol.log_relay import LogWish
 from actors.mcp_front.protocol.progress import Send
@@ -35,6 +36,7 @@ from ratchet.policy.requests import Admit
 log = structlog.stdlib.get_logger("mcp-front")
 
 _ADMIT_SECONDS = 10.0
+_FOLLOWING = TOOLS["get_execution_status"]  # what a call does that is made again
 _SAID_CHARACTERS_MAX = 128
 # What policy refused. Any other code is what went wrong with a call that was allowed.
 _REFUSALS = {
@@ -53,6 +55,7 @@ class Asked:
         caller: Who asks.
         send_progress: Sends a progress notification; None where the client wants none.
         log_wish: What it wants to hear of the log of what it runs; None: nothing.
+        ear: How the client can be asked; None: not at all.
     """
 
     tool: Tool
@@ -60,6 +63,12 @@ class Asked:
     caller: Caller
     send_progress: Send | None = None
     log_wish: LogWish | None = None
+    ear: Ear | None = None
+
+    @property
+    def again(self) -> bool:
+        """Whether it was made before, and only goes on."""
+        return isinstance(self.ear, ByRetry) and self.ear.execution_id is not None
 
 
 def visible_tools(client: Client) -> tuple[Tool, ...]:
@@ -103,9 +112,9 @@ async def _answered(front: Front, asked: Asked) -> Answer:
         arguments = tool.arguments.accept(asked.arguments)
         if tool.effect == "runs":
             require(client, Action(tool.permission, task_id=arguments["task_id"]))
-        await _admit(front, client, tool)
+        await _admit(front, client, _FOLLOWING if asked.again else tool)
         return await tool.handler(
-            ToolCall(arguments, asked.caller, front, wording, asked.send_progress, asked.log_wish)
+            ToolCall(arguments, asked.caller, front, wording, asked.send_progress, asked.log_wish, asked.ear)
         )
     except RatchetError as error:
         return refusal(error, wording.names, task_id=_text(asked, "task_id"))

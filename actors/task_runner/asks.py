@@ -64,12 +64,14 @@ class _Pending:
         live: The execution whose task asks.
         chain: It, and every execution above it: whoever waits for one of them may answer.
         end: Set to the record as it was closed.
+        carried: Its caller went away with it and comes back with an answer: only time gives it up.
     """
 
     ask: AskRecord
     live: Live
     chain: tuple[str, ...]
     end: asyncio.Future[AskRecord]
+    carried: bool = False
 
 
 class AskDesk:
@@ -143,7 +145,7 @@ class AskDesk:
         return live
 
     async def _begin(self, live: Live, body: AskCaller) -> _Pending:
-        if not self._callers.expected(self._chain(live)):
+        if not self._expected(self._chain(live)):
             raise LlmNoCallerError(
                 f"nobody who could be asked waits for {body.execution_id}: the client does not wait for it, or offers "
                 "no sampling. Name another route after `caller` in llm.routes, or run the task from a client that "
@@ -186,6 +188,7 @@ class AskDesk:
         for pending in found:
             owner = pending.live.execution.source.client
             require(client, Action(None, owner=owner), execution_id=body.execution_id)
+            pending.carried |= body.carried
         return OpenAsks(asks=sorted((one.ask for one in found), key=lambda ask: (ask.asked_ns, ask.key)))
 
     async def answer(self, body: AnswerAsk, request: Request) -> AnswerTaken:
@@ -220,7 +223,7 @@ class AskDesk:
             if pending.ask.expires_ns <= now_ns:
                 seconds = (pending.ask.expires_ns - pending.ask.asked_ns) / 1e9
                 await self._give_up(pending, "expired", f"the caller did not answer within {seconds:g} s")
-            elif not self._callers.expected(pending.chain):
+            elif not self._expected(pending.chain):
                 await self._give_up(pending, "unattended", "nobody who could answer waits for the execution any more")
 
     def attempt_ended(self, live: Live) -> None:
@@ -250,6 +253,11 @@ class AskDesk:
         return True
 
     # --- what is open ---------------------------------------------------------------------------------------------
+
+    def _expected(self, chain: tuple[str, ...]) -> bool:
+        """Whether somebody who can answer waits for one of these executions, or will come back."""
+        carried = any(one.carried and not set(one.chain).isdisjoint(chain) for one in self._pending.values())
+        return carried or self._callers.expected(chain)
 
     def _chain(self, live: Live) -> tuple[str, ...]:
         chain = [live.execution.execution_id]

@@ -60,9 +60,14 @@ class WithdrawAsks(Model):
 
 
 class ReadAsks(OnBehalf):
-    """The open questions of an execution, and of those below it, in full."""
+    """The open questions of an execution, and of those below it, in full.
+
+    Attributes:
+        carried: The client goes away with them and comes back with answers.
+    """
 
     execution_id: str
+    carried: bool = False
 
 
 class AskRecord(Model):

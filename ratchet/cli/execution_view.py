@@ -128,6 +128,7 @@ def _facts(execution: Execution, now_ns: int) -> list[Block]:
         ("ended", moment(execution.ended_ns, now_ns=now_ns) if execution.ended_ns else ""),
         ("progress", _progress(execution)),
         ("waiting for", execution.waiting_for or ""),
+        ("asks", one_line(execution.asks[0].text, 100) if execution.asks else ""),
         ("cancel", execution.cancel_requested or ("requested" if execution.cancel_requested == "" else "")),
         ("priority", str(execution.priority or "")),
         ("idempotency", execution.idempotency_key or ""),

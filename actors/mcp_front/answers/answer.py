@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from mcp_types import CallToolResult, TextContent
 
+from ratchet.bodies.asks import AskRecord
 from ratchet.models import JsonObject
 
 TEXT_CHARACTERS_MAX = 8_000
@@ -32,12 +33,14 @@ class Answer:
         text: The same for reading.
         failed: The call or the execution it is about failed.
         characters_max: Where the text is cut.
+        asks: What the client is to be asked, before it makes the same call again.
     """
 
     structured: JsonObject
     text: str
     failed: bool = False
     characters_max: int = TEXT_CHARACTERS_MAX
+    asks: tuple[AskRecord, ...] = ()
 
     def result(self) -> CallToolResult:
         """As the protocol has it."""

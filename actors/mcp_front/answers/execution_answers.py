@@ -11,7 +11,7 @@ from actors.mcp_front.answers.answer import STRUCTURED_BYTES_MAX, Answer, clip, 
 from actors.mcp_front.answers.failures import error_of, error_text, next_after_failure
 from actors.mcp_front.tools.moments import iso
 from actors.mcp_front.wording import Wording
-from ratchet.models import Attempt, Execution, JsonObject, Lineage, Progress, Source, Status
+from ratchet.models import Attempt, Execution, JsonObject, Lineage, OpenAsk, Progress, Source, Status
 
 OUTPUT_TEXT_CHARACTERS_MAX = 5_500
 _INPUT_TEXT_CHARACTERS_MAX = 600
@@ -19,6 +19,7 @@ _INPUT_BYTES_MAX = 48 * 1024
 _MESSAGE_CHARACTERS_MAX = 200
 _LATE_CHARACTERS_MAX = 200
 _ATTEMPTS_MAX = 5
+_ASKS_MAX = 5
 
 
 def ran(execution: Execution, wording: Wording) -> Answer:
@@ -123,7 +124,8 @@ def _answer(execution: Execution, structured: JsonObject, parts: Sequence[str | 
 
 
 def _core(execution: Execution, wording: Wording) -> JsonObject:
-    return {
+    asks = {"asks": asks_of(execution)} if execution.asks else {}
+    return asks | {
         "execution_id": execution.execution_id,
         "task_id": execution.task_id,
         "status": execution.status.value,
@@ -149,6 +151,13 @@ def _outcome(execution: Execution, wording: Wording, *, output_offset: int = 0) 
         case Execution(status=Status.CANCELLED):
             reason = execution.cancel_requested
             parts = [f"Reason: {reason}" if reason else None]
+        case Execution(asks=[_, *_] as asks):
+            follow = wording.follow(execution.execution_id)
+            structured["next"] = (
+                "It waits for an answer of its caller's LLM. A client that offers sampling is asked while it waits: "
+                f"call {follow}. Without an answer it goes on when the question expires."
+            )
+            parts = [_progress_text(execution.progress), *map(_ask_text, asks[:_ASKS_MAX])]
         case _:
             structured["next"] = f"It goes on by itself. To wait for it call {wording.follow(execution.execution_id)}."
             parts = [_progress_text(execution.progress)]
@@ -220,6 +229,24 @@ def progress_of(progress: Progress | None) -> JsonObject | None:
         "total": progress.total,
         "message": None if progress.message is None else clip(progress.message, _MESSAGE_CHARACTERS_MAX),
     }
+
+
+def asks_of(execution: Execution) -> list[JsonObject]:
+    """What the caller is asked now, oldest first."""
+    return [
+        {
+            "execution_id": ask.execution_id,
+            "kind": ask.kind,
+            "text": clip(ask.text, _MESSAGE_CHARACTERS_MAX),
+            "expires_at": iso(ask.expires_ns),
+        }
+        for ask in execution.asks[:_ASKS_MAX]
+    ]
+
+
+def _ask_text(ask: OpenAsk) -> str:
+    whose = f"{ask.task_id} ({ask.execution_id})"
+    return f"Asked by {whose}, until {iso(ask.expires_ns)}: {clip(ask.text, _MESSAGE_CHARACTERS_MAX)}"
 
 
 def _progress_text(progress: Progress | None) -> str | None:

@@ -76,6 +76,8 @@ def _queue(runner: Health | None) -> JsonObject | None:
     return {
         "queued": runner.executions.get("queued", 0),
         "running": runner.executions.get("running", 0),
+        "input_required": runner.executions.get("input_required", 0),
+        "asks_open": runner.asks_open,
         "limit": runner.queue_limit,
         "slots": runner.slots,
         "slots_busy": runner.slots_busy,
@@ -97,6 +99,7 @@ def _text(structured: JsonObject) -> str:
             None
             if queue is None
             else f"Queue: {queue['queued']} of {queue['limit']} waiting, {queue['running']} running, "
+            f"{queue['input_required']} waiting for an answer of their callers, "
             f"{queue['slots_busy']} of {queue['slots']} slots busy.",
             *(f"{one['name']}: {one['liveness']}" for one in structured["actors"]),
             *(f"{one['path']}: {one['rows']} rows, {one['bytes']} bytes" for one in structured["stores"]),

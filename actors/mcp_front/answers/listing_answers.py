@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.mcp_front.answers.answer import LIST_CHARACTERS_MAX, Answer, clip, fitting, paragraphs
+from actors.mcp_front.answers.execution_answers import asks_of
 from actors.mcp_front.naming import ToolNames
 from actors.mcp_front.tools.moments import iso
 from ratchet.models import Execution, JsonObject, Status
@@ -45,6 +46,8 @@ def _row(execution: Execution) -> JsonObject:
         "ended_at": iso(execution.ended_ns),
         "source": {"kind": execution.source.kind, "client": execution.source.client},
     }
+    if execution.asks:
+        row["asks"] = asks_of(execution)[:1]
     for name, value in (("input", execution.input), ("metadata", execution.metadata)):
         _add_bounded(row, name, value)
     if execution.failure is not None and execution.status is Status.FAILED:
@@ -67,6 +70,8 @@ def _line(execution: Execution) -> str:
     parts = [iso(execution.created_ns) or "", execution.execution_id, execution.task_id, execution.status.value]
     if execution.duration_ms is not None:
         parts.append(f"{execution.duration_ms:g} ms")
+    if execution.asks:
+        parts.append(f"asks its caller: {clip(execution.asks[0].text, _MESSAGE_CHARACTERS_MAX)}")
     if execution.failure is not None and execution.status is Status.FAILED:
         parts.append(f"{execution.failure.type}: {clip(execution.failure.message, _MESSAGE_CHARACTERS_MAX)}")
     return "  ".join(parts)

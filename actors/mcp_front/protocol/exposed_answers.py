@@ -92,7 +92,7 @@ def _completed(told: JsonObject, task: Task, meta: JsonObject) -> t.CallToolResu
 def _without_output(found: Answer) -> str:
     """Why there is none, where it has not failed."""
     match found.structured.get("status"):
-        case "queued" | "running":
+        case "queued" | "running" | "input_required":
             return f"{found.text}\n{_WAITED}"
         case "completed":
             return f"It completed, but its output is too large for one result.\n{found.text}"

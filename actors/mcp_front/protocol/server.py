@@ -6,6 +6,7 @@ handshake era would put its text there.
 
 from mcp.server import Server
 from mcp.server.caching import CacheHint
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
 from actors.mcp_front.front import Front
 from actors.mcp_front.gate import wording_for
@@ -13,6 +14,8 @@ from actors.mcp_front.naming import ToolNames
 from actors.mcp_front.protocol import call_logs, completions, prompts, resources, subscriptions, tool_calls
 from ratchet.version import VERSION
 
+_NAME = "ratchet"
+_STATE_SECONDS = 86_400.0  # it only says which execution a call goes on with
 _LIST_FRESH_MS = 60_000
 _TASKS_FRESH_MS = 0  # task files change while they are worked on, and not every client listens to that
 
@@ -20,13 +23,15 @@ _TASKS_FRESH_MS = 0  # task files change while they are worked on, and not every
 def make_server(front: Front) -> Server[object]:
     """A server whose calls go to the runner behind `front`."""
     server: Server[object] = Server(
-        "ratchet",
+        _NAME,
         version=VERSION,
         title="Ratchet",
         instructions=_instructions(_names_for_all(front)),
         cache_hints={"tools/list": CacheHint(_TASKS_FRESH_MS if front.exposed.enabled else _LIST_FRESH_MS, "private")},
         get_tool_input_schema=front.exposed.input_schema,  # Ratchet's own tools take nothing from a header
     )
+    sealed = RequestStateSecurity(keys=[front.state_key], ttl=_STATE_SECONDS)
+    server.middleware.append(RequestStateBoundary(sealed, default_audience=_NAME))
     for part in (tool_calls, call_logs, resources, subscriptions, prompts, completions):
         part.register(server, front)
     return server

@@ -11,11 +11,13 @@ import mcp_types as t
 from mcp.server import Server
 from mcp.shared.exceptions import MCPError
 
+from actors.mcp_front.answers.answer import Answer
 from actors.mcp_front.caller import Context, caller_in, client_in, wait_key_of
+from actors.mcp_front.ear import ByRetry, Ear
 from actors.mcp_front.front import Front
 from actors.mcp_front.gate import Asked, answer, note_refusal, visible_tools
 from actors.mcp_front.naming import ToolNames, bare_name, nearest_name
-from actors.mcp_front.protocol import call_logs, exposed_answers
+from actors.mcp_front.protocol import asking, call_logs, exposed_answers
 from actors.mcp_front.tools.executions import cancel_for_client
 from actors.mcp_front.tools.table import TOOLS, Effect, Tool
 from ratchet.models import JsonObject, Task
@@ -35,18 +37,20 @@ def register(server: Server[object], front: Front) -> None:
         tasks = [exposed_answers.advertised(name, task) for name, task in (await front.exposed.listed(client)).items()]
         return t.ListToolsResult(tools=[*own, *tasks])
 
-    async def call_tool(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult:
+    async def call_tool(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult | t.InputRequiredResult:
         caller = caller_in(front, context)
         tool = TOOLS.get(bare_name(params.name))
         send_progress = context.session.report_progress if _wants_progress(context) else None
         log_wish = call_logs.wish(front, context, caller)
+        ear = asking.ear_of(context, params)
         if tool is not None:
-            return (await answer(front, Asked(tool, params.arguments, caller, send_progress, log_wish))).result()
+            found = await answer(front, Asked(tool, params.arguments, caller, send_progress, log_wish, ear))
+            return _asked(found, ear) or found.result()
         task = await front.exposed.find(caller.client, params.name)
         if task is not None:
             given = _run(front, task, params.arguments)
-            found = await answer(front, Asked(_RUN, given, caller, send_progress, log_wish))
-            return exposed_answers.result(found, task)
+            found = await answer(front, Asked(_RUN, given, caller, send_progress, log_wish, ear))
+            return _asked(found, ear) or exposed_answers.result(found, task)
         note_refusal(front, "unknown_tool", params.name, caller)
         raise _unknown_tool(params.name, names, caller.client, front.exposed.known(caller.client))
 
@@ -59,6 +63,13 @@ def register(server: Server[object], front: Front) -> None:
     server.add_request_handler("tools/list", t.PaginatedRequestParams, list_tools)
     server.add_request_handler("tools/call", t.CallToolRequestParams, call_tool)
     server.add_notification_handler("notifications/cancelled", t.CancelledNotificationParams, cancelled)
+
+
+def _asked(found: Answer, ear: Ear | None) -> t.InputRequiredResult | None:
+    """What the client is asked instead of an answer; None: nothing."""
+    if not found.asks or not isinstance(ear, ByRetry):
+        return None
+    return asking.asked(found.structured["execution_id"], found.asks, ear)
 
 
 def _run(front: Front, task: Task, given: JsonObject | None) -> JsonObject:

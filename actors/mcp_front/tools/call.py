@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from actors.mcp_front.answers.answer import Answer
 from actors.mcp_front.caller import Caller
+from actors.mcp_front.ear import Ear
 from actors.mcp_front.front import Front
 from actors.mcp_front.protocol.log_relay import LogWish
 from actors.mcp_front.protocol.progress import Send
@@ -23,6 +24,7 @@ class ToolCall:
         wording: Of answers to this caller: without what it may not use.
         send_progress: Sends a progress notification; None where the client wants none.
         log_wish: What it wants to hear of the log; None: nothing.
+        ear: How its client can be asked; None: not at all.
     """
 
     arguments: JsonObject
@@ -31,6 +33,7 @@ class ToolCall:
     wording: Wording
     send_progress: Send | None = None
     log_wish: LogWish | None = None
+    ear: Ear | None = None
 
 
 ToolHandler = Callable[[ToolCall], Awaitable[Answer]]

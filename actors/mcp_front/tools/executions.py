@@ -6,34 +6,32 @@ is idempotent by the execution's id, which is minted here.
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any, TypeVar
+from dataclasses import replace
 
 import structlog
 
 from actors.mcp_front.answers import execution_answers, listing_answers
 from actors.mcp_front.answers.answer import Answer
 from actors.mcp_front.answers.failures import unanswered
+from actors.mcp_front.ear import ByRetry
 from actors.mcp_front.front import Front
 from actors.mcp_front.protocol.log_relay import RECORDS_MAX, LogRelay
-from actors.mcp_front.protocol.progress import ProgressRelay
 from actors.mcp_front.tools.call import ToolCall
 from actors.mcp_front.tools.moments import parse_moment
+from actors.mcp_front.tools.waiting import ANSWER_SECONDS, waited
 from ipc.errors import IpcError, LostError
 from ratchet import rpc
 from ratchet.bodies.executions import CancelExecution, GetExecution, ListExecutions, Submit
 from ratchet.bodies.telemetry import LogPage, ReadLogs
 from ratchet.errors import RatchetError, UnknownExecutionError
 from ratchet.execution_ids import new_execution_id
-from ratchet.messages import CANCEL_EXECUTION, GET_EXECUTION, LIST_EXECUTIONS, READ_LOGS, SUBMIT, Procedure
-from ratchet.models import Execution, Model, Status
+from ratchet.messages import CANCEL_EXECUTION, GET_EXECUTION, LIST_EXECUTIONS, READ_LOGS, SUBMIT
+from ratchet.models import Execution, Status
 from ratchet.policy.client import Client
 
 log = structlog.stdlib.get_logger("mcp-front")
 
 WAIT_SECONDS = 30
-_ANSWER_SECONDS = 10.0  # a call that waits for nothing is given up then; the runner restarts in less
-_MARGIN_SECONDS = 1.0  # the runner answers a wait this much before it would be given up
-_LOOK_SECONDS = 3.0
 _LOG_WAIT_SECONDS = 20.0
 _CANCEL_WAIT_SECONDS = 15.0
 _CANCEL_RETRIES_SECONDS = (0.05, 0.2, 0.5, 1.0)
@@ -41,13 +39,11 @@ _SHRINK_MAX = 3
 _RERUNS_MAX = 5
 _CALLED_MAX = 20
 
-RequestT = TypeVar("RequestT", bound=Model)
-
 
 async def execute_task(call: ToolCall) -> Answer:
     """Run a task and wait for it as long as asked."""
     given = call.arguments
-    execution_id = new_execution_id()
+    execution_id = _began(call) or new_execution_id()
     wait_seconds = _wait_seconds(call)
     submit = Submit(
         client=call.caller.client,
@@ -64,24 +60,29 @@ async def execute_task(call: ToolCall) -> Answer:
     with call.front.waits.starting(call.caller.wait_key, execution_id):
         try:
             async with _log_of(call, execution_id, wait_seconds):
-                execution = await _waited(call, SUBMIT, submit, wait_seconds, execution_id)
+                found = await waited(call, SUBMIT, submit, execution_id)
         except UnknownExecutionError:  # the wait was cut short before the submission had arrived
             return unanswered(LostError("not accepted yet"), call.wording.names, submitted=execution_id)
         except IpcError as error:
             return unanswered(error, call.wording.names, submitted=execution_id)
-    return execution_answers.ran(execution, call.wording)
+    return found.told(execution_answers.ran(found.execution, call.wording))
+
+
+def _began(call: ToolCall) -> str | None:
+    """The execution that this call began when it was made before; None: it was not."""
+    return call.ear.execution_id if isinstance(call.ear, ByRetry) else None
 
 
 def _log_of(call: ToolCall, execution_id: str, wait_seconds: float) -> AbstractAsyncContextManager[object]:
     """Sends the execution's log to the client while the call waits for it, if the client wants that."""
     front, wish = call.front, call.log_wish
-    if wish is None or not wait_seconds:
+    if wish is None or not wait_seconds or _began(call) is not None:
         return nullcontext()
 
     async def read(after: str | None, wait: bool) -> LogPage:
         seconds = _LOG_WAIT_SECONDS if wait else 0.0
         request = ReadLogs(execution_id=execution_id, level=wish.level, after=after, wait_seconds=seconds)
-        return await rpc.call(front.link, READ_LOGS, request, timeout_seconds=seconds + _ANSWER_SECONDS)
+        return await rpc.call(front.link, READ_LOGS, request, timeout_seconds=seconds + ANSWER_SECONDS)
 
     return LogRelay(read, wish.send, records_max=min(RECORDS_MAX, front.log_entries_max or RECORDS_MAX))
 
@@ -90,13 +91,15 @@ async def get_execution_status(call: ToolCall) -> Answer:
     """Look at an execution, or wait for its end as long as asked."""
     execution_id, wait_seconds = call.arguments["execution_id"], _wait_seconds(call)
     request = GetExecution(client=call.caller.client, execution_id=execution_id, wait_seconds=wait_seconds)
-    execution = await _waited(call, GET_EXECUTION, request, wait_seconds, execution_id)
-    return execution_answers.status(
-        execution,
-        call.wording,
-        output_offset=call.arguments["output_offset"],
-        reruns=await _reruns(call, execution),
-        called=await _called(call, execution),
+    found = await waited(call, GET_EXECUTION, request, execution_id)
+    return found.told(
+        execution_answers.status(
+            found.execution,
+            call.wording,
+            output_offset=call.arguments["output_offset"],
+            reruns=await _reruns(call, found.execution),
+            called=await _called(call, found.execution),
+        )
     )
 
 
@@ -109,8 +112,8 @@ async def cancel_execution(call: ToolCall) -> Answer:
         reason=call.arguments["reason"],
         wait_seconds=_CANCEL_WAIT_SECONDS,
     )
-    execution = await _waited(call, CANCEL_EXECUTION, request, _CANCEL_WAIT_SECONDS, execution_id)
-    return execution_answers.cancelled(execution, call.wording)
+    found = await waited(replace(call, ear=None), CANCEL_EXECUTION, request, execution_id)
+    return execution_answers.cancelled(found.execution, call.wording)
 
 
 async def list_executions(call: ToolCall) -> Answer:
@@ -126,14 +129,14 @@ async def list_executions(call: ToolCall) -> Answer:
         cursor=given.get("cursor"),
         sort=given["sort"],
     )
-    page = await rpc.call(front.link, LIST_EXECUTIONS, request, timeout_seconds=_ANSWER_SECONDS)
+    page = await rpc.call(front.link, LIST_EXECUTIONS, request, timeout_seconds=ANSWER_SECONDS)
     rows, lines = listing_answers.listed(page.executions)
     for _ in range(_SHRINK_MAX):
         if len(rows) == len(page.executions):
             break
         # The cursor of a shorter page is the runner's to give.
         shorter = request.model_copy(update={"limit": len(rows)})
-        page = await rpc.call(front.link, LIST_EXECUTIONS, shorter, timeout_seconds=_ANSWER_SECONDS)
+        page = await rpc.call(front.link, LIST_EXECUTIONS, shorter, timeout_seconds=ANSWER_SECONDS)
         rows, lines = listing_answers.listed(page.executions)
     return listing_answers.listing(rows, lines, next_cursor=page.next_cursor, names=call.wording.names)
 
@@ -143,7 +146,7 @@ async def cancel_for_client(front: Front, client: Client, execution_id: str) -> 
     request = CancelExecution(client=client, execution_id=execution_id, reason="the client cancelled its request")
     for pause_seconds in (*_CANCEL_RETRIES_SECONDS, None):
         try:
-            await rpc.call(front.link, CANCEL_EXECUTION, request, timeout_seconds=_ANSWER_SECONDS)
+            await rpc.call(front.link, CANCEL_EXECUTION, request, timeout_seconds=ANSWER_SECONDS)
         except UnknownExecutionError:  # the submission may still be on its way
             if pause_seconds is not None:
                 await asyncio.sleep(pause_seconds)
@@ -159,7 +162,7 @@ async def _reruns(call: ToolCall, execution: Execution) -> list[Execution]:
     if not execution.status.terminal or execution.status is Status.COMPLETED:
         return []
     request = ListExecutions(client=call.caller.client, rerun_of=execution.execution_id, limit=_RERUNS_MAX)
-    return (await rpc.call(call.front.link, LIST_EXECUTIONS, request, timeout_seconds=_ANSWER_SECONDS)).executions
+    return (await rpc.call(call.front.link, LIST_EXECUTIONS, request, timeout_seconds=ANSWER_SECONDS)).executions
 
 
 async def _called(call: ToolCall, execution: Execution) -> list[Execution]:
@@ -167,7 +170,7 @@ async def _called(call: ToolCall, execution: Execution) -> list[Execution]:
     if not execution.attempts:
         return []
     request = ListExecutions(client=call.caller.client, parent_id=execution.execution_id, limit=_CALLED_MAX)
-    return (await rpc.call(call.front.link, LIST_EXECUTIONS, request, timeout_seconds=_ANSWER_SECONDS)).executions
+    return (await rpc.call(call.front.link, LIST_EXECUTIONS, request, timeout_seconds=ANSWER_SECONDS)).executions
 
 
 def _moment(call: ToolCall, field: str) -> int | None:
@@ -177,27 +180,3 @@ def _moment(call: ToolCall, field: str) -> int | None:
 
 def _wait_seconds(call: ToolCall) -> float:
     return min(float(call.arguments["wait_seconds"]), call.front.wording.wait_seconds_max)
-
-
-async def _waited(
-    call: ToolCall, procedure: Procedure[RequestT, Execution], request: RequestT, seconds: float, execution_id: str
-) -> Execution:
-    """Call with a wait in it. Where the wait is cut short the execution is looked at once more.
-
-    Raises:
-        RatchetError: It was refused.
-        IpcError: No answer.
-    """
-    front = call.front
-    timeout_seconds = max(seconds + _MARGIN_SECONDS, _ANSWER_SECONDS)
-    try:
-        async with front.waits.until_drain():
-            if call.send_progress is None or not seconds:
-                return await rpc.call(front.link, procedure, request, timeout_seconds=timeout_seconds)
-            async with ProgressRelay(call.send_progress) as relay:
-                return await rpc.call(
-                    front.link, procedure, request, timeout_seconds=timeout_seconds, on_progress=relay.push
-                )
-    except TimeoutError:
-        look: Any = GetExecution(client=call.caller.client, execution_id=execution_id)
-        return await rpc.call(front.link, GET_EXECUTION, look, timeout_seconds=_LOOK_SECONDS)

@@ -102,6 +102,11 @@ EXECUTION: dict[str, JsonObject] = {
     "progress": PROGRESS,
     "trace_url": {**_NULLABLE_TEXT, "description": "The trace as JSON, or a page for browsers; null without HTTP."},
     "logs_url": {**_NULLABLE_TEXT, "description": "The logs, likewise."},
+    "asks": listed(
+        {"type": "object"},
+        "What it asks its caller now, itself or in an execution that it called: execution_id, kind, text, expires_at.",
+    ),
+    "late_answers": listed({"type": "string"}, "Why answers that came with the call were not taken."),
 }
 
 OUTPUT: dict[str, JsonObject] = {
@@ -157,6 +162,7 @@ LISTED_EXECUTION: JsonObject = {
         "source": {"type": "object"},
         "input": {"type": "object"},
         "input_truncated": {"type": "boolean"},
+        "asks": {"type": "array", "items": {"type": "object"}},
         "metadata": {"type": "object"},
         "metadata_truncated": {"type": "boolean"},
         "error_type": {"type": "string"},
@@ -265,7 +271,10 @@ HEALTH: dict[str, JsonObject] = {
     "problems": listed({"type": "string"}, "What is wrong, and what to do."),
     "actors": listed({"type": "object"}, "Connected processes: name, liveness, queued_envelopes."),
     "processes": listed({"type": "object"}, "name, pid, version, uptime_seconds, memory_bytes."),
-    "queue": {"type": ["object", "null"], "description": "queued, running, limit, slots, slots_busy."},
+    "queue": {
+        "type": ["object", "null"],
+        "description": "queued, running, input_required, limit, slots, slots_busy, asks_open.",
+    },
     "executions": {"type": "object", "description": "Number by status."},
     "stores": listed({"type": "object"}, "path, rows, bytes, schema_version, pruned, damaged, set_aside."),
     "counters": {"type": "object", "description": "Whatever was dropped, late, expired or refused."},
@@ -317,3 +326,33 @@ ANALYSIS: dict[str, JsonObject] = {
 
 CURSOR_OUT: JsonObject = {**_NULLABLE_TEXT, "description": "For the next page; null on the last."}
 STOPPED_BY: JsonObject = {"enum": ["cooperative", "term", "kill", None], "description": "What ended it."}
+
+INSPECTION: JsonObject = {
+    "execution_id": {"type": "string"},
+    "attempt": {"type": "integer"},
+    "worker": {"type": "string"},
+    "seen": {
+        "type": "string",
+        "enum": ["python", "native", "nothing"],
+        "description": "python: everything is known; native: it is inside a C function, so only the main thread's "
+        "stack is; nothing: the process did not react.",
+    },
+    "running_seconds": {"type": "number"},
+    "silent_seconds": {"type": ["number", "null"], "description": "Since it last said anything; null: it never did."},
+    "stacks": listed(
+        {
+            "type": "object",
+            "properties": {
+                "kind": {"type": "string", "enum": ["thread", "coroutine"]},
+                "name": {"type": "string"},
+                "frames": listed({"type": "object"}, "Innermost call first: file, line, function, source."),
+                "frames_total": {"type": "integer"},
+            },
+        },
+        "Where each thread and coroutine is.",
+    ),
+    "stacks_total": {"type": "integer"},
+    "open_spans": listed({"type": "object"}, "Entered and not left: span_id, parent_id, name, seconds."),
+    "process": {"type": ["object", "null"], "description": "Of it and its descendants: CPU, memory, threads, state."},
+    "insights": listed({"type": "string"}, "What stands out, the place first."),
+}
