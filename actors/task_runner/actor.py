@@ -11,16 +11,19 @@ from actors.task_runner.behalf import acting
 from actors.task_runner.callers import Callers
 from actors.task_runner.calls import CallDesk
 from actors.task_runner.catalogue import Catalogue
+from actors.task_runner.cluster import Cluster
 from actors.task_runner.desk import Desk
 from actors.task_runner.dispatcher import Dispatcher
 from actors.task_runner.inspecting import Inspecting
 from actors.task_runner.ledger import Ledger
 from actors.task_runner.node_code import NodeCode
+from actors.task_runner.nodes import NodeDesk
 from actors.task_runner.presence import HubPresence
 from actors.task_runner.toolbox import Toolbox
-from actors.task_runner.workers import Workers
+from actors.task_runner.workers import Workers, stood_still
 from ipc.access import AccessTable
 from ipc.errors import IpcError
+from ipc.handshake import fits
 from ipc.hub import Hub, Peer
 from ipc.link import Request
 from ipc.liveness import Liveness
@@ -57,7 +60,7 @@ _LAST_WORDS_SECONDS = 0.1  # what a dead worker still said is read before its at
 class TaskRunner:
     """Wires the parts together and answers for the process as a whole."""
 
-    def __init__(self, host: ActorHost, database: Database) -> None:
+    def __init__(self, host: ActorHost, database: Database, cluster: Cluster | None = None) -> None:
         config = host.setup.config
         self._host = host
         self._database = database
@@ -71,18 +74,23 @@ class TaskRunner:
         self._limiter = RateLimiter()
         self._catalogue = Catalogue(config.tasks.paths, self._describe, self._ledger.store.save_catalogue)
         self._code = NodeCode(
-            presence=HubPresence(lambda: self.hub.peers),
+            presence=HubPresence(lambda: self.hub.peers, cluster.registry if cluster is not None else None),
             ask=self._ask_for_code,
             files_of=self._catalogue.files_of,
             spawn=lambda work, name: host.own(work, name=name),
             changed=lambda: self._dispatcher.fill(),  # noqa: PLW0108 - there is none yet
         )
         self._workers = Workers(self._code.fits)
+        self._cluster = cluster
+        local = host.hub_transport()
+        joined = cluster.join(local) if cluster is not None else None
         self.hub = Hub(
-            host.hub_transport(),
+            joined or local,
             name=host.setup.name,
             incarnation=host.setup.incarnation,
             access=AccessTable(ACCESS),
+            admits=joined.admits if joined is not None else fits,
+            on_gone=lambda peer: self._nodes.gone(peer),  # noqa: PLW0108 - there is none yet
             clock=host.clock,
         )
         methods: dict[str, rpc.Handler] = {}  # filled below: what serves needs the link, and the link what it serves
@@ -98,6 +106,15 @@ class TaskRunner:
             attempt_ended=self._asks.attempt_ended,
             lease_of=self._lease_of,
             found_other=self._found_other,
+        )
+        self._nodes = NodeDesk(
+            cluster,
+            hub=self.hub,
+            link=self._link,
+            workers=self._workers,
+            losses=self._dispatcher.losses,
+            changed=self._dispatcher.fill,
+            spawn=lambda work, name: host.own(work, name=name),
         )
         self.toolbox = Toolbox(config.mcp.server.expose_tasks, self._catalogue, self._tell_fronts)
         self._desk = Desk(
@@ -125,13 +142,24 @@ class TaskRunner:
         """Serve until drained."""
         self._host.on_exit_report = self.process_exited
         await self.restore()
-        self.hub.start()  # an endpoint that cannot be used is a failed start, not a crash
+        self._listen()
         self._host.own(self.hub.run(), name="hub")
         self._host.own(self.tick(), name="tick")
         self._host.own(self.toolbox.watch(), name="toolbox")
-        self._host.ready()
+        self._host.ready(**({"cluster": self._cluster.address} if self._cluster is not None else {}))
         await self._host.drain.wait()
+        # Whoever still waits asks the next runner: none of them may find the store closed.
+        await self.hub.close()
         await self.close()
+
+    def _listen(self) -> None:
+        """Open the hub: an endpoint that cannot be used is a failed start, not a crash."""
+        try:
+            self.hub.start()
+        except OSError as error:
+            if self._cluster is None:
+                raise
+            raise self._cluster.unusable(error) from error
 
     async def restore(self) -> None:
         """Take up unfinished executions and what is known of task files that have not changed since."""
@@ -156,16 +184,20 @@ class TaskRunner:
 
     async def tick(self) -> None:
         """Each second: leases, placement that stops for the silent, and whether there is any work left."""
+        loop = asyncio.get_running_loop()
+        deaf = 0.0
         while True:
+            before = loop.time()
             await asyncio.sleep(_TICK_SECONDS)
-            now = asyncio.get_running_loop().time()
+            now = loop.time()
+            stood = stood_still(now - before, planned_seconds=_TICK_SECONDS)
+            deaf += stood
             for worker in self._workers.all():
                 peer = self.hub.peers.get(worker.name)
-                if peer is not None:
-                    worker.heard_at = peer.last_seen
+                worker.heard_at = max(worker.heard_at + stood, peer.last_seen if peer is not None else 0.0)
                 if peer is None or peer.liveness is not Liveness.ALIVE:
                     worker.unavailable_until = now + 2 * _TICK_SECONDS
-            await self._dispatcher.expire_leases(uptime_seconds=self._process.uptime_seconds)
+            await self._dispatcher.expire_leases(uptime_seconds=self._process.uptime_seconds - deaf)
             await self._asks.tick()
             self._dispatcher.fill()
             await self._look_for_waiting()
@@ -228,6 +260,7 @@ class TaskRunner:
                 messages.WORKER_EXITED: self._node_worker_exited,
                 messages.CODE_CHANGED: self._code_changed,
                 messages.GET_HEALTH: self._health,
+                **self._nodes.methods(),
             }
         )
 
@@ -307,6 +340,7 @@ class TaskRunner:
             counters=dict(self.hub.counters + self._link.counters + self._dispatcher.reports.counters),
             tasks=len(self._catalogue.tasks),
             broken_files=len(self._catalogue.broken),
+            cluster=self._nodes.overview(),
         )
 
     async def _describe(self, path: str) -> FileDescription:

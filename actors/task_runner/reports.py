@@ -33,6 +33,7 @@ log = structlog.stdlib.get_logger("task-runner")
 _REST_SECONDS = 5.0
 _REST_RETRY_SECONDS = 0.2
 _NOTE_SECONDS = 0.5
+_PROVEN_MAX = 10_000  # that many are kept until the store can note them
 _END_CHARACTERS_MAX = 500
 _OUTDATED_MAX = 3  # attempts of one execution that may find another version than was ordered
 
@@ -204,6 +205,9 @@ class Reports:
         if attempt is None or telemetry == "incomplete":
             return
         self._proven[execution_id] = attempt.model_copy(update={"telemetry": "complete"})
+        self._note_later()
+
+    def _note_later(self) -> None:
         if not self._noting:
             self._noting = True
             self._spawn(self._note_soon(), "telemetry notes")
@@ -216,13 +220,17 @@ class Reports:
     async def _note(self) -> None:
         proven = dict(self._proven)
         if not proven:
-            return
+            return None
         try:
             await self._ledger.store.record_attempts(proven)
-        except StoreError as error:  # what is recorded stays on the safe side
+        except StoreError as error:
             log.warning("complete telemetry could not be noted", executions=len(proven), error=error.message)
+            if len(proven) < _PROVEN_MAX:
+                return self._note_later()
+            # Given up: what is recorded stays on the safe side.
         for execution_id in proven:
             self._proven.pop(execution_id, None)
+        return None
 
 
 def _found_other_version(body: AttemptReport) -> bool:

@@ -158,3 +158,12 @@ class Workers:
     def busy(self) -> int:
         """Over all workers."""
         return sum(one.busy for one in self._by_name.values())
+
+
+def stood_still(slept_seconds: float, *, planned_seconds: float) -> float:
+    """How long this process itself stood still (stopped, starved, or its machine asleep) while it meant to sleep.
+
+    What others said meanwhile is still unread, so their silence of that time means nothing.
+    """
+    late = slept_seconds - planned_seconds
+    return late if late > planned_seconds else 0.0

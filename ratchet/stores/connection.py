@@ -49,9 +49,17 @@ class Connection(aiosqlite.Connection):
         return self
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Return `work(connection)`, called in the connection's thread."""
+        """Return `work(connection)`, called in the connection's thread.
+
+        Raises:
+            sqlite3.ProgrammingError: It is closed.
+        """
         execute = cast("Callable[..., Awaitable[T]]", self._execute)  # pyright: ignore[reportUnknownMemberType]
-        return await execute(work, self._conn)
+        try:
+            raw = self._conn
+        except ValueError as error:
+            raise sqlite3.ProgrammingError("the store is closed") from error
+        return await execute(work, raw)
 
 
 def writer(path: Path) -> Connection:

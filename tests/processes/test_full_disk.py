@@ -1,9 +1,11 @@
 """A store whose disk is full for a moment: the limit on the size of files is lowered under the running process."""
 
 import asyncio
+import os
 import resource
+import signal
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import psutil
@@ -27,14 +29,30 @@ TASKS = {
 }
 
 
+# What the task-runner says of itself is shorter, its write-ahead log is longer.
+_MORE_THAN_IT_SAYS = 16 * 1024
+
+
 @contextmanager
-def full_disk(project: RunningProject, actor: str) -> Generator[None]:
-    """For the time of the block the actor's files cannot grow."""
+def stopped(project: RunningProject, actor: str) -> Generator[None]:
+    """For the time of the block the actor stands still."""
+    pid = project.child(actor).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def full_disk(project: RunningProject, actor: str, file_bytes: int = 1) -> Generator[None]:
+    """For the time of the block the actor's files cannot grow beyond `file_bytes`."""
     pid = project.child(actor).pid
     assert pid is not None
     process = psutil.Process(pid)
     _, hard = process.rlimit(resource.RLIMIT_FSIZE)
-    process.rlimit(resource.RLIMIT_FSIZE, (1, hard))
+    process.rlimit(resource.RLIMIT_FSIZE, (file_bytes, hard))
     try:
         yield
     finally:
@@ -54,6 +72,22 @@ async def test_what_a_short_execution_logged_is_stored_once_the_disk_of_the_log_
         assert await telemetry(client, "exec_a") == "complete"
         page = await client.call(messages.READ_LOGS, ReadLogs(execution_id="exec_a"))
         assert [record.message for record in page.records] == ["said"]
+
+
+async def test_complete_telemetry_is_noted_once_the_disk_of_the_task_runner_has_room_again(tmp_path: Path):
+    async with running_project(tmp_path / "project", tasks=TASKS) as project:
+        async with connect(project.project) as client, AsyncExitStack() as disk:
+            with stopped(project, "log-store"):  # so that the proof comes when the disk is full
+                submit = Submit(
+                    execution_id="exec_a", task_id="say", input={}, source=Source(kind="cli"), wait_seconds=20
+                )
+                await client.call(messages.SUBMIT, submit)
+                disk.enter_context(full_disk(project, "task-runner", _MORE_THAN_IT_SAYS))
+            refused = "complete telemetry could not be noted"
+            await eventually_async(lambda: refused in events(project), "the note is refused")
+        await asyncio.to_thread(project.kill, "task-runner", signal.SIGTERM)  # which notes what it still knows
+        async with connect(project.project) as client:
+            assert await telemetry(client, "exec_a") == "complete"
 
 
 def events(project: RunningProject) -> set[str]:

@@ -194,3 +194,10 @@ async def test_a_file_that_vanishes_before_it_is_opened_leaves_no_thread_behind(
             pass
 
     assert {*threading.enumerate()} <= before
+
+
+async def test_who_reads_from_a_store_that_has_been_closed_is_told_so(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "a.db", store="notes", steps=[FIRST]) as database:
+        pass
+    with pytest.raises(StoreError, match="is closed"):
+        await database.rows("SELECT text FROM notes")

@@ -1,6 +1,6 @@
 """Which worker takes an attempt."""
 
-from actors.task_runner.workers import Workers
+from actors.task_runner.workers import Workers, stood_still
 
 
 def test_a_worker_that_ran_the_version_lately_is_preferred_over_an_emptier_one():
@@ -82,3 +82,8 @@ def test_the_slot_of_an_attempt_that_waits_for_another_is_free_until_it_goes_on(
     assert (worker.free, workers.busy) == (0, 2)
     worker.release("child", 1)
     assert (worker.free, workers.busy) == (0, 1)
+
+
+def test_a_runner_that_stood_still_itself_knows_for_how_long_and_a_little_late_is_not_that():
+    assert stood_still(1.2, planned_seconds=1.0) == 0.0
+    assert stood_still(33.0, planned_seconds=1.0) == 32.0
