@@ -1,4 +1,4 @@
-"""What waits for one peer: bounded, control before data, packed into frames. Pure."""
+"""What waits for one peer: bounded, control before data, packed into messages. Pure."""
 
 from collections import OrderedDict, deque
 
@@ -40,19 +40,24 @@ class Outbox:
         if envelope.kind in CONTROL:
             self._put_control(envelope)
             return
+        data = self._data
         place = self._place(envelope)
-        replaced = self._data.get(place)
-        grown = self.payload_bytes + envelope.payload_bytes - (replaced.payload_bytes if replaced else 0)
-        if grown > QUEUE_BYTES_MAX or (replaced is None and len(self._data) >= ENVELOPES_MAX):
+        replaced = data.get(place)
+        grown = self.payload_bytes + envelope.payload_bytes
+        if replaced is not None:
+            grown -= replaced.payload_bytes
+        if grown > QUEUE_BYTES_MAX or (replaced is None and len(data) >= ENVELOPES_MAX):
             raise BusyError(
                 f"{len(self._data)} envelopes of {self.payload_bytes} bytes wait for {envelope.target or 'the hub'} "
                 f"already ({ENVELOPES_MAX} and {QUEUE_BYTES_MAX} are allowed); try again later"
             )
         self.payload_bytes = grown
-        self._data[place] = envelope
+        data[place] = envelope
 
     def take(self) -> list[Envelope]:
-        """Remove and return what goes into the next frame: not empty unless the queue is."""
+        """Remove and return what goes into the next message: not empty unless the queue is."""
+        if not self._control and self.payload_bytes <= FRAME_BYTES_GOAL and len(self._data) <= BATCH_ENVELOPES_MAX:
+            return self.take_all()
         batch: list[Envelope] = []
         room = FRAME_BYTES_GOAL
         while self and len(batch) < BATCH_ENVELOPES_MAX:
@@ -99,11 +104,10 @@ class Outbox:
         self._control.append(envelope)
 
     def _place(self, envelope: Envelope) -> bytes | int:
-        match envelope.kind:
-            case Kind.CALL:
-                return envelope.key
-            case Kind.PROGRESS:
-                return _PROGRESS + envelope.key
-            case _:
-                self._sequence += 1
-                return self._sequence
+        kind = envelope.kind
+        if kind is Kind.CALL:
+            return envelope.key
+        if kind is Kind.PROGRESS:
+            return _PROGRESS + envelope.key
+        self._sequence += 1
+        return self._sequence

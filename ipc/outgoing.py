@@ -106,8 +106,8 @@ async def once(produced: Awaitable[bytes] | AsyncIterator[bytes], method: str) -
     Raises:
         UnknownMethodError: The handler produces items.
     """
-    if isinstance(produced, Awaitable):
-        return await produced
+    if hasattr(produced, "__await__"):
+        return await cast("Awaitable[bytes]", produced)
     raise UnknownMethodError(f"{method} answers with a stream: open one instead of calling it")
 
 

@@ -1,6 +1,7 @@
-"""When waiting envelopes are sent: the first on an idle lane at once, the rest of a tick in one frame after it.
+"""When waiting envelopes are sent: the first on an idle lane at once, the rest of a tick in few messages after it.
 
-A wake-up of the other side costs more than all else that is done for an envelope, so patient ones wait for company.
+A wake-up of the other side costs more than all else that is done for an envelope, so patient ones wait for company; but
+not for more than a message's worth of it, since both sides can work at the same time.
 
 Shared by every transport. Does not know sockets: a transport gives it `transmit`.
 """
@@ -16,13 +17,14 @@ from ipc.outbox import Outbox
 # Sending again sooner than this is traffic, which is worth a frame together: after one envelope, and after several.
 IDLE_SECONDS = 50e-6
 BUSY_SECONDS = 1e-3
+COMPANY = 24  # envelopes of one tick that are sent before it is over: the other side begins while this one goes on
 LINGER_SECONDS = 0.01  # what a patient answer waits for something to travel with
 RETRY_SECONDS_MIN = 0.002
 RETRY_SECONDS_MAX = 0.05
 
 
 class Outcome(Enum):
-    """What became of a frame."""
+    """What became of a message."""
 
     SENT = "sent"
     FULL = "full"
@@ -33,16 +35,19 @@ class _Lane:
     """The way to one peer.
 
     Attributes:
-        corked: Whether envelopes only queue: they will be sent at the end of the tick, or the peer is full.
+        full: Whether the peer had no room: envelopes only queue until a retry.
+        company: How many envelopes were queued for the end of this tick since a message was sent; 0 where no tick is
+            awaited.
         idle_at: Loop time from which an envelope is sent at once.
     """
 
-    __slots__ = ("corked", "idle_at", "outbox", "route")
+    __slots__ = ("company", "full", "idle_at", "outbox", "route")
 
     def __init__(self, route: bytes) -> None:
         self.route = route
         self.outbox = Outbox()
-        self.corked = False
+        self.full = False
+        self.company = 0
         self.idle_at = 0.0
 
 
@@ -59,17 +64,17 @@ class Sender:
         """Make one without lanes; they come with use.
 
         Args:
-            transmit: Hands one frame to a route, never waiting.
+            transmit: Hands the parts of one message to a route, never waiting.
             lost: Called later with a route that is gone and all that waited for it.
-            after_send: Called after every frame or series of frames.
+            after_send: Called after every message or series of messages.
         """
         self._transmit = transmit
         self._lost = lost
         self._after_send = after_send
         self._lanes: dict[bytes, _Lane] = {}
-        self._queued: list[_Lane] = []  # corked until the tick
-        self._full: list[_Lane] = []  # corked until a retry
-        self._lingering: list[_Lane] = []  # not corked: what is sent next takes along what waits
+        self._queued: list[_Lane] = []  # until the end of the tick
+        self._full: list[_Lane] = []  # until a retry
+        self._lingering: list[_Lane] = []  # what is sent next takes along what waits
         self._linger: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._retry_seconds = RETRY_SECONDS_MIN
@@ -86,8 +91,15 @@ class Sender:
         lane = self._lanes.get(route)
         if lane is None:
             lane = self._lanes[route] = _Lane(route)
-        if lane.corked:
+        if lane.full:
             lane.outbox.put(envelope)
+            return
+        if lane.company:
+            lane.outbox.put(envelope)
+            lane.company += 1
+            if lane.company > COMPANY:
+                lane.company = 1
+                self._flush(lane)
             return
         loop = asyncio.get_running_loop()
         if envelope.patient and envelope.kind is not Kind.CALL:
@@ -99,7 +111,7 @@ class Sender:
         now = loop.time()
         if now < lane.idle_at:
             lane.outbox.put(envelope)
-            self._cork(lane)
+            self._await_tick(lane)
             return
         lane.idle_at = now + IDLE_SECONDS
         if lane.outbox:
@@ -147,8 +159,8 @@ class Sender:
         self._full.clear()
         self._queued.clear()
 
-    def _cork(self, lane: _Lane) -> None:
-        lane.corked = True
+    def _await_tick(self, lane: _Lane) -> None:
+        lane.company = 1
         if not self._queued:
             asyncio.get_running_loop().call_soon(self._tick)
         self._queued.append(lane)
@@ -158,7 +170,9 @@ class Sender:
         now = asyncio.get_running_loop().time()
         for lane in queued:
             lane.idle_at = now + (IDLE_SECONDS if len(lane.outbox) == 1 else BUSY_SECONDS)
-            self._flush(lane)
+            lane.company = 0
+            if not lane.full:
+                self._flush(lane)
         if queued:
             self._after_send()
 
@@ -166,14 +180,14 @@ class Sender:
         self._linger = None
         lingering, self._lingering = self._lingering, []
         for lane in lingering:
-            if not lane.corked:
+            if not lane.full and not lane.company:
                 self._flush(lane)
         self._after_send()
 
     def _flush(self, lane: _Lane) -> None:
         if self._lanes.get(lane.route) is not lane:
             return
-        lane.corked = False
+        lane.full = False
         while lane.outbox and self._hand_over(lane, lane.outbox.take()):
             pass
 
@@ -182,7 +196,7 @@ class Sender:
         if outcome is Outcome.SENT:
             return True
         lane.outbox.put_back(batch)
-        lane.corked = True
+        lane.full = True
         if outcome is Outcome.FULL:
             self._full.append(lane)
             self._retry_later()

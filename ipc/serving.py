@@ -8,9 +8,8 @@ then, as every call, by one reply (an END) or error; it ends with its reader.
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import structlog
 
@@ -41,9 +40,10 @@ DOUBT_SECONDS = 2.0  # a process that stood still itself has not read yet what t
 log = structlog.stdlib.get_logger("ipc.serving")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What a handler is given.
+
+    A named tuple and not a frozen dataclass for the reason of `Envelope`.
 
     Attributes:
         source: Name of the caller.

@@ -13,7 +13,7 @@ from ipc.errors import BusyError, IncompatibleError, IpcError, MalformedError, R
 from ipc.handshake import Hello, check_name, choose_version, fits, identity
 from ipc.liveness import Liveness, liveness
 from ipc.outbox import CONTROL_ENVELOPES_MAX, ENVELOPES_MAX, QUEUE_BYTES_MAX, Outbox
-from ipc.sending import BUSY_SECONDS, Outcome, Sender
+from ipc.sending import BUSY_SECONDS, COMPANY, Outcome, Sender
 from tests.unit.ipc_virtual_time import VirtualTimeLoop, run_virtually
 
 
@@ -155,8 +155,10 @@ class Wire:
     outcome: Outcome = Outcome.SENT
     frames: list[list[bytes]] = field(default_factory=list[list[bytes]])
     lost: list[tuple[bytes, int]] = field(default_factory=list[tuple[bytes, int]])
+    tries: int = 0
 
     def transmit(self, _route: bytes, frame: bytes) -> Outcome:
+        self.tries += 1
         if self.outcome is Outcome.SENT:
             self.frames.append([one.key for one in decode_batch(frame)])
         return self.outcome
@@ -181,6 +183,39 @@ def test_the_first_envelope_goes_at_once_and_the_rest_of_the_tick_in_one_frame()
         await asyncio.sleep(BUSY_SECONDS)
         sender.send(b"peer", call(b"4"))
         assert wire.frames[-1] == [b"4"]
+
+    run_virtually(play)
+
+
+def test_a_long_tick_is_sent_in_parts_so_that_the_other_side_can_begin() -> None:
+    async def play(_loop: VirtualTimeLoop) -> None:
+        wire = Wire()
+        sender = wire.sender()
+        keys = [str(number).encode() for number in range(2 * COMPANY + 3)]
+        for key in keys:
+            sender.send(b"peer", call(key))
+        assert [len(frame) for frame in wire.frames] == [1, COMPANY + 1, COMPANY]
+        await asyncio.sleep(0)
+        assert [key for frame in wire.frames for key in frame] == keys
+
+    run_virtually(play)
+
+
+def test_a_peer_that_is_full_within_a_tick_is_left_alone_until_it_is_tried_again() -> None:
+    async def play(_loop: VirtualTimeLoop) -> None:
+        wire = Wire()
+        sender = wire.sender()
+        sender.send(b"peer", call(b"first"))
+        wire.outcome = Outcome.FULL
+        keys = [str(number).encode() for number in range(2 * COMPANY)]
+        for key in keys:
+            sender.send(b"peer", call(key))
+        assert wire.tries == 2
+        await asyncio.sleep(0)
+        assert wire.tries == 2
+        wire.outcome = Outcome.SENT
+        await asyncio.sleep(0.1)
+        assert wire.frames == [[b"first"], keys]
 
     run_virtually(play)
 
