@@ -1,6 +1,6 @@
 # The only entrance: people and CI call nothing else. `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format conformance bench clean
+.PHONY: help setup run test check format conformance chaos bench clean
 
 comma := ,
 PYTHON ?= python3
@@ -46,6 +46,9 @@ format: setup ## rewrite the code in the house format
 
 conformance: setup ## the official MCP suite against Ratchet; needs npm and, the first time, the network
 	$(BIN)/python -P -m tests.conformance
+
+chaos: setup ## kill, stop and starve every kind of process under load: N=10000 executions, SEED=1; ONLY=worker,child for some
+	$(BIN)/python -P -m tests.chaos --executions $(or $(N),10000) --seed $(or $(SEED),1) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 bench: setup ## measure against bare SDK servers; ONLY=mcp, stdio, ipc, memory or peers for a part
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)

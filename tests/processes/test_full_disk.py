@@ -6,16 +6,16 @@ import resource
 import signal
 from collections.abc import Generator
 from contextlib import AsyncExitStack, contextmanager
-from pathlib import Path
 
 import psutil
+import pytest
 
 from ratchet import messages
 from ratchet.bodies.executions import GetExecution, Submit
 from ratchet.bodies.telemetry import ReadLogs
 from ratchet.cli.connection import Client, connect
 from ratchet.models import Source, Status
-from tests.harness import BOUND_SECONDS, RunningProject, eventually_async, running_project
+from tests.harness import BOUND_SECONDS, RunningProject, eventually_async, started_project
 
 TASKS = {
     "saying": """
@@ -59,11 +59,18 @@ def full_disk(project: RunningProject, actor: str, file_bytes: int = 1) -> Gener
         process.rlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
 
-async def test_what_a_short_execution_logged_is_stored_once_the_disk_of_the_log_store_has_room_again(tmp_path: Path):
-    async with running_project(tmp_path / "project", tasks=TASKS) as project, connect(project.project) as client:
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningProject]:
+    with started_project(tmp_path_factory.mktemp("disk") / "project", tasks=TASKS) as found:
+        yield found
+
+
+async def test_what_a_short_execution_logged_is_stored_once_the_disk_of_the_log_store_has_room_again(
+    project: RunningProject,
+) -> None:
+    async with connect(project.project) as client:
         with full_disk(project, "log-store"):
-            submit = Submit(execution_id="exec_a", task_id="say", input={}, source=Source(kind="cli"), wait_seconds=20)
-            ended = await client.call(messages.SUBMIT, submit)
+            ended = await client.call(messages.SUBMIT, saying("exec_a"))
             assert ended.status is Status.COMPLETED  # nobody waits for the log
             await eventually_async(
                 lambda: "a store does not take telemetry; trying again" in events(project), "refused"
@@ -74,20 +81,22 @@ async def test_what_a_short_execution_logged_is_stored_once_the_disk_of_the_log_
         assert [record.message for record in page.records] == ["said"]
 
 
-async def test_complete_telemetry_is_noted_once_the_disk_of_the_task_runner_has_room_again(tmp_path: Path):
-    async with running_project(tmp_path / "project", tasks=TASKS) as project:
-        async with connect(project.project) as client, AsyncExitStack() as disk:
-            with stopped(project, "log-store"):  # so that the proof comes when the disk is full
-                submit = Submit(
-                    execution_id="exec_a", task_id="say", input={}, source=Source(kind="cli"), wait_seconds=20
-                )
-                await client.call(messages.SUBMIT, submit)
-                disk.enter_context(full_disk(project, "task-runner", _MORE_THAN_IT_SAYS))
-            refused = "complete telemetry could not be noted"
-            await eventually_async(lambda: refused in events(project), "the note is refused")
-        await asyncio.to_thread(project.kill, "task-runner", signal.SIGTERM)  # which notes what it still knows
-        async with connect(project.project) as client:
-            assert await telemetry(client, "exec_a") == "complete"
+async def test_complete_telemetry_is_noted_once_the_disk_of_the_task_runner_has_room_again(
+    project: RunningProject,
+) -> None:
+    async with connect(project.project) as client, AsyncExitStack() as disk:
+        with stopped(project, "log-store"):  # so that the proof comes when the disk is full
+            await client.call(messages.SUBMIT, saying("exec_b"))
+            disk.enter_context(full_disk(project, "task-runner", _MORE_THAN_IT_SAYS))
+        refused = "complete telemetry could not be noted"
+        await eventually_async(lambda: refused in events(project), "the note is refused")
+    await asyncio.to_thread(project.kill, "task-runner", signal.SIGTERM)  # which notes what it still knows
+    async with connect(project.project) as client:
+        assert await telemetry(client, "exec_b") == "complete"
+
+
+def saying(execution_id: str) -> Submit:
+    return Submit(execution_id=execution_id, task_id="say", input={}, source=Source(kind="cli"), wait_seconds=20)
 
 
 def events(project: RunningProject) -> set[str]:

@@ -1,0 +1,16 @@
+"""A short run of `make chaos`: every kind of process is struck under load, and every invariant holds."""
+
+from pathlib import Path
+
+from tests.chaos import report
+from tests.chaos.run import run
+
+EXECUTIONS = 180
+SEED = 163  # little of its time is spent stopped
+
+
+async def test_every_invariant_holds_while_processes_are_killed_stopped_and_starved(tmp_path: Path) -> None:
+    outcome = await run(tmp_path, EXECUTIONS, SEED)
+
+    assert not outcome.complaints, report.told(outcome)
+    assert len(outcome.strikes) >= EXECUTIONS // 40
