@@ -25,9 +25,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class InSession:
-    """A client that is asked beside the call."""
+    """A client that is asked beside the call; None where it is gone, and may come back in another session."""
 
-    ask: Callable[[AskRecord], Awaitable[Reply]]
+    ask: Callable[[AskRecord], Awaitable[Reply | None]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,19 @@
-"""Tasks that ask the LLM of whoever calls them: in both eras, on every transport, across kills of what is in between."""
+"""Tasks that ask the LLM of whoever calls them, in both eras and on every transport."""
 
 import asyncio
-import re
-from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from collections.abc import AsyncGenerator
 
-import mcp_types as t
 import pytest
 import pytest_asyncio
 from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.shared.exceptions import MCPError
 
-from tests.harness import Json, RunningProject, eventually_async, running_project
+from tests.harness import Json, RunningProject, running_project
 from tests.integration.agents import WAY_IDS, WAYS, Agent, agent
+from tests.integration.caller_model import CallerModel, Round, rounds_of
 from tests.integration.test_llm_tasks import spans_of
 
-SOON = 20.0
 UNATTENDED_SECONDS = 3.0
 
 TASKS = {
@@ -78,38 +75,6 @@ CONFIG: Json = {
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-class Model:
-    """A client's LLM: what it was asked, and what it says to that.
-
-    Attributes:
-        asked: Every request.
-        hold: While it is not set, nothing is answered.
-        answer: What is said to the text of a question.
-    """
-
-    def __init__(self, answer: Callable[[str], str] = str.upper) -> None:
-        self.asked: list[t.CreateMessageRequestParams] = []
-        self.answer = answer
-        self.hold = asyncio.Event()
-        self.hold.set()
-
-    async def __call__(
-        self, _context: Any, params: t.CreateMessageRequestParams
-    ) -> t.CreateMessageResult | t.ErrorData:
-        self.asked.append(params)
-        await self.hold.wait()
-        content = params.messages[-1].content
-        assert isinstance(content, t.TextContent)
-        if content.text == "no":
-            return t.ErrorData(code=-1, message="User rejected sampling request")
-        said = t.TextContent(type="text", text=self.answer(content.text))
-        return t.CreateMessageResult(role="assistant", content=said, model="caller-1", stop_reason="endTurn")
-
-    @property
-    def texts(self) -> list[str]:
-        return [one.messages[-1].content.text for one in self.asked]  # type: ignore[union-attr]
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[RunningProject]:
     folder = tmp_path_factory.mktemp("caller") / "project"
@@ -119,7 +84,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Runn
 
 @pytest.mark.parametrize("way", WAYS, ids=WAY_IDS)
 async def test_a_task_asks_the_llm_of_its_caller(world: RunningProject, way: tuple[str, str]) -> None:
-    model = Model()
+    model = CallerModel()
     async with agent(world, way, sampling_callback=model) as caller:
         ran = await caller.run("ask", {"prompts": ["one", "two"]})
 
@@ -131,3 +96,144 @@ async def test_a_task_asks_the_llm_of_its_caller(world: RunningProject, way: tup
     spans = [one for one in await spans_of(world, ran.structured["execution_id"]) if one["name"] == "llm.complete"]
     assert [one["attributes"]["gen_ai.response.model"] for one in spans] == ["caller-1", "caller-1"]
     assert [one["attributes"]["ratchet.llm.route"] for one in spans] == ["caller", "caller"]
+
+
+async def test_it_does_so_over_the_older_transport_too(world: RunningProject) -> None:
+    model = CallerModel()
+    async with Client(sse_client(world.sse_url), mode="legacy", sampling_callback=model) as client:
+        ran = await Agent(client).run("ask", {"prompts": ["one"]})
+
+    assert ran.structured["output"][0]["text"] == "ONE"
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_task_that_is_a_tool_of_its_own_asks_as_well(world: RunningProject, mode: str) -> None:
+    async with world.client(mode, sampling_callback=CallerModel()) as client:
+        ran = await client.call_tool("ask", {"prompts": ["one"]})
+
+    assert "ONE" in str(ran.content)
+    assert not ran.is_error
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_answers_have_forms_come_in_streams_and_reach_those_who_were_called(
+    world: RunningProject, mode: str
+) -> None:
+    answers = iter(["fine", '{"mood": "good"}'])
+    model = CallerModel(lambda _: next(answers))
+    async with agent(world, ("http", mode), sampling_callback=model) as caller:
+        assert (await caller.run("mood")).structured["output"] == {"mood": "good"}
+        assert "JSON Schema" in (model.asked[0].system_prompt or "")
+        assert len(model.asked[1].messages) == 3
+
+        model.answer = str.upper
+        assert (await caller.run("tell")).structured["output"] == ["TELL ME."]
+        assert (await caller.run("above", {"prompt": "below"})).structured["output"][0]["text"] == "BELOW"
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_whoever_cannot_be_asked_is_passed_over_at_once(world: RunningProject, mode: str) -> None:
+    async with agent(world, ("http", mode)) as caller:
+        ran = await caller.run("ask", {"prompts": ["one"], "route": None})
+        refused = await caller.run("refused", {"prompt": "one"})
+
+    [made] = ran.structured["output"]
+    assert (made["text"], made["failed"]) == ("from the script", [["caller", "llm_no_caller"]])
+    assert refused.structured["output"] == {"type": "LlmNoCallerError", "code": "llm_no_caller", "retryable": False}
+
+
+async def test_a_user_who_refuses_is_not_gone_behind(world: RunningProject) -> None:
+    async with agent(world, ("http", "legacy"), sampling_callback=CallerModel()) as caller:
+        ran = await caller.run("refused", {"prompt": "no"})
+
+    assert ran.structured["output"]["code"] == "llm_refused"
+
+
+async def test_what_is_asked_at_one_moment_is_asked_in_one_round_and_answered_once(world: RunningProject) -> None:
+    async with rounds_of(world) as rounds:
+        first = await rounds.run("ask-at-once", prompts=["one", "two", "three"])
+        assert isinstance(first, Round)
+        assert sorted(first.texts.values()) == ["one", "three", "two"]
+        keys = {text: key for key, text in first.texts.items()}
+
+        second = await rounds.again(first, {keys["one"]: "1", "exec_nobody.1.1.1": "?"})
+        assert isinstance(second, Round)
+        assert sorted(second.texts.values()) == ["three", "two"]
+
+        end = await rounds.again(second, {keys["one"]: "not again", keys["two"]: "2", keys["three"]: "3"})
+        assert isinstance(end, dict)
+        assert end["output"] == ["1", "2", "3"]
+        assert "answered before" in str(end["late_answers"])
+
+        listed = await rounds.plain("list_executions", task_id="ask-at-once")
+        assert len(listed["executions"]) == 1, "a call that is made again begins nothing"
+
+
+async def test_what_a_client_carries_is_of_use_for_this_call_alone(world: RunningProject) -> None:
+    async with rounds_of(world) as rounds:
+        first = await rounds.run("ask", prompts=["one"])
+        assert isinstance(first, Round)
+        for changed in (first.changed(prompts=["other"]), first.forged()):
+            with pytest.raises(MCPError, match="requestState"):
+                await rounds.again(changed, {})
+        end = await rounds.again(first, dict.fromkeys(first.texts, "1"))
+        assert isinstance(end, dict)
+        assert end["output"][0]["text"] == "1"
+
+
+async def test_a_client_that_would_give_up_after_ten_rounds_is_told_how_to_go_on(world: RunningProject) -> None:
+    model = CallerModel()
+    async with agent(world, ("http", "auto"), sampling_callback=model) as caller:
+        ran = await caller.run("ask", {"prompts": [f"q{number}" for number in range(12)]})
+        assert ran.structured["status"] == "input_required"
+        assert "get_execution_status" in ran.structured["next"]
+
+        execution_id = ran.structured["execution_id"]
+        end = await caller.call("get_execution_status", {"execution_id": execution_id, "wait_seconds": 20})
+
+    assert [one["text"] for one in end.structured["output"]] == [f"Q{number}" for number in range(12)]
+    assert len(model.asked) == 12
+
+
+async def test_what_is_asked_shows_everywhere_and_a_cancel_ends_it(world: RunningProject) -> None:
+    async with rounds_of(world) as rounds:
+        first = await rounds.run("above", prompt="is it late?")
+        assert isinstance(first, Round)
+        [root] = (await rounds.plain("list_executions", task_id="above", limit=1))["executions"]
+        status = await rounds.plain("get_execution_status", execution_id=root["execution_id"])
+        assert (status["status"], status["asks"][0]["text"]) == ("running", "is it late?")
+        below = status["asks"][0]["execution_id"]
+
+        asking = await rounds.plain("list_executions", status="input_required")
+        assert [one["execution_id"] for one in asking["executions"]] == [below]
+        assert asking["executions"][0]["asks"][0]["text"] == "is it late?"
+        health = await rounds.plain("get_system_health")
+        assert (health["queue"]["asks_open"], health["queue"]["input_required"]) == (1, 1)
+
+        await rounds.plain("cancel_execution", execution_id=root["execution_id"])
+        end = await rounds.again(first, dict.fromkeys(first.texts, "no"))
+        assert isinstance(end, dict)
+        assert end["status"] == "cancelled"
+        assert len(end["late_answers"]) == 1
+        assert "no longer waits" in str(end["late_answers"]) or "has ended" in str(end["late_answers"])
+
+
+async def test_a_question_is_given_up_when_its_task_gives_up_or_nobody_is_there_any_more(
+    world: RunningProject,
+) -> None:
+    model = CallerModel()
+    model.hold.clear()
+    async with agent(world, ("http", "legacy"), sampling_callback=model) as caller:
+        ran = await caller.run("refused", {"prompt": "one", "timeout": 0.5})
+        assert ran.structured["output"]["code"] == "llm_timeout"
+        assert (await caller.call("get_system_health")).structured["queue"]["asks_open"] == 0
+
+        leaving = asyncio.create_task(caller.run("ask", {"prompts": ["two"], "route": None}))
+        await model.was_asked("two")
+    with pytest.raises((asyncio.CancelledError, MCPError)):
+        await leaving
+    async with agent(world, ("http", "auto")) as other:
+        [one] = (await other.call("list_executions", {"task_id": "ask", "limit": 1})).structured["executions"]
+        waiting = {"execution_id": one["execution_id"], "wait_seconds": 20}
+        end = await other.call("get_execution_status", waiting)
+    assert end.structured["output"][0]["failed"] == [["caller", "llm_no_caller"]]

@@ -49,13 +49,15 @@ def asked(execution_id: str, asks: Sequence[AskRecord], ear: ByRetry) -> t.Input
     )
 
 
-async def _ask(context: Context, ask: AskRecord) -> Reply:
+async def _ask(context: Context, ask: AskRecord) -> Reply | None:
     metadata = ServerMessageMetadata(related_request_id=context.request_id)
     try:
         result = await context.session.send_request(_request(ask.request), t.CreateMessageResult, metadata=metadata)
     except NoBackChannelError:
         return Reply(reason="the client cannot be asked on this connection")
     except MCPError as error:
+        if error.code == t.CONNECTION_CLOSED:
+            return None
         return Reply(problem="refused" if error.code == _USER_REFUSED else "unavailable", reason=error.message)
     except ValidationError:
         return Reply(reason="the client's answer is not the protocol's")

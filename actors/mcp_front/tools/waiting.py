@@ -97,11 +97,11 @@ async def _listened(
             if not request.wait_seconds:
                 return Waited(await _called(call, procedure, able, on_progress))
             return Waited(await _Listening(call, ear).wait(procedure, able, on_progress))
-        case ByRetry(able=True, rounds=rounds) if rounds < ROUNDS_MAX:
+        case ByRetry(able=True, rounds=rounds):
             able = request.model_copy(update={"can_answer": True})
             execution = await _called(call, procedure, able, on_progress)
-            if execution.status.terminal or not request.wait_seconds or not execution.asks:
-                return Waited(execution)
+            if not execution.asks or not request.wait_seconds or rounds >= ROUNDS_MAX:
+                return Waited(execution)  # one that has been asked often enough hears how to go on
             return Waited(execution, tuple(await _read(call, execution.execution_id, carried=True)))
         case _:
             return Waited(await _called(call, procedure, request, on_progress))
@@ -162,7 +162,8 @@ class _Listening:
         with contextlib.suppress(TimeoutError):  # the runner gives it up, and says so
             async with asyncio.timeout(max(0.0, left)):
                 reply = await self._ear.ask(ask)
-                await _answer(self._call, ask.key, reply, seconds=max(ANSWER_SECONDS, left))
+                if reply is not None:
+                    await _answer(self._call, ask.key, reply, seconds=max(ANSWER_SECONDS, left))
 
     async def _end(self) -> None:
         tasks = [task for task in self._asked.values() if task is not None]
