@@ -37,6 +37,10 @@ class Sink(Protocol):
         """How far the task is."""
         ...
 
+    def entered(self, span: "Span") -> None:
+        """A span has just begun."""
+        ...
+
     def span(self, span: "Span") -> None:
         """A span that has just ended."""
         ...
@@ -95,6 +99,7 @@ class Span:
         self.parent_id = self._outer.span_id if self._outer else self._root_id
         _current.set(self)
         self.start_ns = time.time_ns()
+        self._sink.entered(self)
         return self
 
     def begin_beside(self) -> None:

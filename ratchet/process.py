@@ -12,6 +12,9 @@ from contextlib import suppress
 
 LINUX = sys.platform == "linux"
 NAME_BYTES_MAX = 15
+# Has a child tell what it is doing. One that authors have no use for; elsewhere than on Linux there is none such.
+INSPECT_SIGNAL = signal.SIGRTMAX if LINUX else signal.SIGUSR2
+STACK_FILE = "ratchet-stack"  # the file in memory in which it says so when it can say nothing else
 
 _FDS = "/proc/self/fd" if LINUX else "/dev/fd"
 _PR_SET_PDEATHSIG = 1

@@ -67,6 +67,9 @@ class _Memory:
     def progress(self, current: float, total: float | None, message: str | None) -> None:
         self.progress_updates.append(ProgressUpdate(current, total, message))
 
+    def entered(self, span: Span) -> None:
+        """What matters to a test is the span that has ended."""
+
     def span(self, span: Span) -> None:
         self.spans.append(span)
 

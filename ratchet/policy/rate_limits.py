@@ -22,6 +22,7 @@ TOOL_OF_SHORT_NAME: Mapping[str, str] = {
     "get_trace": "get_execution_trace",
     "list_tasks": "list_available_tasks",
     "list_executions": "list_executions",
+    "inspect": "inspect_execution",
     "analyze_error": "analyze_execution_error",
     "cancel": "cancel_execution",
     "get_health": "get_system_health",

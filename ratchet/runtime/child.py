@@ -1,7 +1,7 @@
 """A child: loads one task file and runs its tasks, one execution at a time, until its channel closes.
 
 Protocol with the worker (framing of `ratchet.channel`): takes `describe`, `run` and `cancel`; says `described`,
-`log`, `span`, `progress` and `done`. What the task asks of other actors has a channel of its own
+`log`, `span`, `progress`, `inspected` and `done`. What the task asks of other actors has a channel of its own
 (`ratchet.runtime.calls`).
 """
 
@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from ratchet import process
 from ratchet.channel import Channel
 from ratchet.models import Category, Failure
-from ratchet.runtime import http_spans, propagation
+from ratchet.runtime import http_spans, inspection, propagation
 from ratchet.runtime.afterwards import Baseline, end_leftovers
 from ratchet.runtime.calls import CallLine
 from ratchet.runtime.capture import Capture
@@ -98,6 +98,7 @@ class Child:
         self._capture = Capture(self._recorder)
         self._file: LoadedFile | None = None
         self._interruptions.install()
+        inspection.install(self._outlet, self._recorder)
         propagation.install()
         http_spans.install(self._recorder, self._interruptions)
         self._capture.install()

@@ -29,9 +29,11 @@ class Recorder:
         self._rank_min = 0
         self._spans = True
         self._detached = False
+        self._open: dict[str, Span] = {}
 
     def open(self, describer: Describer, *, trace: bool) -> None:
         """A run begins. Without `trace`: level info and above, and only the root span."""
+        self._open.clear()  # a generator that was never closed leaves its span open
         self._describer = describer
         self._rank_min = 0 if trace else LEVELS.index("info")
         self._spans = trace
@@ -94,8 +96,17 @@ class Recorder:
             shown = None if message is None else text(message, 1024)
             self._outlet.send("progress", {**numbers, "message": shown, "at_ns": time.time_ns()})
 
+    def entered(self, span: Span) -> None:
+        """A span that has begun."""
+        self._open[span.span_id] = span
+
+    def open_spans(self) -> list[Span]:
+        """Those that have begun in this run and not ended."""
+        return list(self._open.values())
+
     def span(self, span: Span) -> None:
         """A span that has ended."""
+        self._open.pop(span.span_id, None)
         if self._describer is None or self._detached or not (self._spans or span.kind == "server"):
             return
         with self._shield:

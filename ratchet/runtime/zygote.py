@@ -27,7 +27,7 @@ from ratchet.runtime.limits import resident_bytes_max
 PRELOADED = (asyncio.runners, concurrent.futures.thread)  # what nearly every task needs, paid for once
 _TICK_SECONDS = 0.02
 _BURIAL_SECONDS_MAX = 2.0
-_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, process.INSPECT_SIGNAL)
 _EXIT_NO_FORK = 71
 
 

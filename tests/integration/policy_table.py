@@ -21,11 +21,13 @@ class Row:
         needs: The permission; None: none.
         arguments: A call; `EXECUTION` stands for the execution it is about.
         about_execution: Whether it is about one, so that it makes a difference whose that is.
+        ended: What is said to whoever may use it where the execution has ended; None: the answer.
     """
 
     needs: str | None
     arguments: Mapping[str, Any]
     about_execution: bool = False
+    ended: str | None = None
 
 
 EXECUTION = {"execution_id": "EXECUTION"}
@@ -34,6 +36,7 @@ EXPECTED = {
     "get_execution_status": Row(None, EXECUTION, about_execution=True),
     "get_execution_logs": Row(LOGS, EXECUTION, about_execution=True),
     "get_execution_trace": Row(TRACES, EXECUTION, about_execution=True),
+    "inspect_execution": Row(TRACES, EXECUTION, about_execution=True, ended="bad_request"),
     "analyze_execution_error": Row(LOGS, EXECUTION, about_execution=True),
     "list_available_tasks": Row(None, {}),
     "list_executions": Row(None, {}),

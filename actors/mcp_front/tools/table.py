@@ -160,6 +160,20 @@ _TOOLS = (
         handler=later("observations", "get_execution_trace"),
     ),
     Tool(
+        name="inspect_execution",
+        title="Look into a running execution",
+        description=(
+            "What a running execution is doing at this moment: the stack of every thread and coroutine down to the "
+            "line, open spans, CPU, memory, and for how long it has been silent. It goes on unharmed. Use it when an "
+            "execution takes longer than it should."
+        ),
+        input_schema=takes(("execution_id",), execution_id=schemas.EXECUTION_ID),
+        output_schema=gives(("execution_id", "seen", "stacks"), **schemas.INSPECTION),
+        effect="reads",
+        permission="can_read_traces",
+        handler=later("inspections", "inspect_execution"),
+    ),
+    Tool(
         name="list_available_tasks",
         title="List the tasks",
         description=(
