@@ -99,6 +99,7 @@ class Desk:
         if earlier is None:
             live = await self._accept_once(body)
             if live is not None:
+                _require_owner(live.execution, body.client)  # another may have been faster under the same id
                 return await self._wait(live, body, request)
             earlier = await self._same_key(body) or await self._find(body.execution_id, body.client)
         _require_same(earlier, body)
@@ -117,9 +118,12 @@ class Desk:
         """A page of executions (the client's own), those that run with their newest progress."""
         acting(body, request)
         page = await self._ledger.store.list(body)
-        live = self._ledger.live
+        live = self._ledger.live  # where one is asked for anew that has ended, what is there is not accepted
         seen = [
-            self._view(live[one.execution_id].execution) if one.execution_id in live else one for one in page.executions
+            self._view(live[one.execution_id].execution)
+            if one.execution_id in live and not one.status.terminal
+            else one
+            for one in page.executions
         ]
         return page.model_copy(update={"executions": seen})
 
@@ -134,7 +138,7 @@ class Desk:
         client = acting(body, request)
         require(client, Action("can_execute_tasks"))
         execution = await self._find(body.execution_id, client)
-        live = self._ledger.live.get(body.execution_id)
+        live = await self.accepting(body.execution_id)
         if live is not None:
             await self._dispatcher.cancel(live, body.reason)
         return await self._follow(execution, body, request)
@@ -167,10 +171,17 @@ class Desk:
         return self._ledger.live.get(execution_id)
 
     async def _accept_once(self, body: Submit, origin: Origin | None = None) -> Live | None:
-        """Accept in a task of its own, so that a caller that gives up cannot leave it half done."""
-        accepting = asyncio.create_task(self._accept(body, origin))
-        self._accepting[body.execution_id] = accepting
-        accepting.add_done_callback(lambda _: self._accepting.pop(body.execution_id, None))
+        """Accept in a task of its own, so that a caller that gives up cannot leave it half done.
+
+        Whoever came here with the same id while the caller was looking elsewhere has begun it.
+        """
+        accepting = self._accepting.get(body.execution_id)
+        if accepting is None:
+            if (live := self._ledger.live.get(body.execution_id)) is not None:
+                return live
+            accepting = asyncio.create_task(self._accept(body, origin))
+            self._accepting[body.execution_id] = accepting
+            accepting.add_done_callback(lambda _: self._accepting.pop(body.execution_id, None))
         return await asyncio.shield(accepting)
 
     async def _accept(self, body: Submit, origin: Origin | None) -> Live | None:
@@ -194,6 +205,7 @@ class Desk:
             attempt = new_attempt(1, worker=worker.name, incarnation=worker.incarnation)
             live.state = State(status=Status.RUNNING, fence=1, idempotent=task.idempotent)
             live.update(status=Status.RUNNING, attempts=[attempt], started_ns=attempt.started_ns)
+            live.ordering = True  # a worker that does not hold it has not got it yet
         accepted = False
         try:
             accepted = await self._ledger.accept(live)
@@ -243,7 +255,7 @@ class Desk:
     # --- reading ----------------------------------------------------------------------------------------------------
 
     async def _find(self, execution_id: str, client: Client | None) -> Execution:
-        live = self._ledger.live.get(execution_id)
+        live = await self.accepting(execution_id)
         found = live.execution if live is not None else await self._stored(execution_id)
         if found is None:
             raise unknown_execution(execution_id)
@@ -255,11 +267,11 @@ class Desk:
         return None if found is None else self._dispatcher.reports.seen(found)
 
     async def _follow(self, execution: Execution, body: Waiting, request: Request) -> Execution:
-        live = self._ledger.live.get(execution.execution_id)
-        if live is not None:
-            return await self._wait(live, body, request)
         if execution.status.terminal:
             return execution
+        live = await self.accepting(execution.execution_id)
+        if live is not None:
+            return await self._wait(live, body, request)
         return await self._find(execution.execution_id, None)  # it ended between two looks
 
     async def _wait(self, live: Live, body: Waiting, request: Request) -> Execution:

@@ -12,7 +12,7 @@ import structlog
 
 from actors.task_runner.catalogue import Catalogue
 from actors.task_runner.families import Families
-from actors.task_runner.ledger import Ledger
+from actors.task_runner.ledger import Ledger, undisturbed
 from actors.task_runner.live import Live, new_attempt, undelivered
 from actors.task_runner.losses import Losses
 from actors.task_runner.queue import ReadyQueue
@@ -221,6 +221,9 @@ class Dispatcher:
         Raises:
             StoreError: The request could not be recorded.
         """
+        await undisturbed(self._cancel(live, reason))
+
+    async def _cancel(self, live: Live, reason: str) -> None:
         try:
             effect = await self._ledger.apply(live, CancelRequested(), reason=reason)
         except StaleFenceError:  # it ended meanwhile
@@ -251,7 +254,7 @@ class Dispatcher:
             StaleFenceError: It is not the current one.
             StoreError: The end could not be recorded; it must be reported again.
         """
-        await self.reports.take(body, source)
+        await undisturbed(self.reports.take(body, source))
 
     def progress(self, body: AttemptProgress) -> None:
         """A running attempt got further."""

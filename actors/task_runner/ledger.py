@@ -4,8 +4,10 @@ An event is decided by `ratchet.lifecycle`, made durable, and only then visible:
 the caller, who performs what the returned effect asks for.
 """
 
+import asyncio
 import time
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from actors.task_runner.live import Live, restored, with_attempt
 from ratchet.bodies.asks import AskRecord
@@ -16,6 +18,13 @@ from ratchet.stores.asks import AskStore
 from ratchet.stores.executions import ExecutionStore
 
 ATTEMPT_ENDED = "the attempt that asked has ended"
+
+T = TypeVar("T")
+
+
+async def undisturbed(work: Coroutine[Any, Any, T]) -> T:
+    """Do `work` to its end, also where whoever waits for it gives up: what becomes durable must become known, too."""
+    return await asyncio.shield(asyncio.create_task(work))
 
 
 class Ledger:
@@ -84,6 +93,11 @@ class Ledger:
             StaleFenceError: The event is about an attempt or an execution that is over.
             StoreError: It could not be recorded; nothing has changed.
         """
+        return await undisturbed(self._apply(live, event, attempt, output, reason, ask))
+
+    async def _apply(
+        self, live: Live, event: Event, attempt: Attempt | None, output: Any, reason: str, ask: AskRecord | None
+    ) -> Effect:
         async with live.lock:
             state, effect = step(live.state, event)
             if isinstance(effect, Suspend | Resume):

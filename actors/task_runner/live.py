@@ -29,7 +29,7 @@ class Live:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     deadline: float | None = None
     ordering: bool = False
-    _waiting: set[asyncio.Event] = field(default_factory=set[asyncio.Event])
+    _waiting: dict[asyncio.Event, None] = field(default_factory=dict[asyncio.Event, None])  # in order of arrival
 
     @property
     def attempt(self) -> Attempt | None:
@@ -50,7 +50,7 @@ class Live:
         """The execution now and after each change, conflated, until it is terminal or `seconds` have passed."""
         deadline = asyncio.get_running_loop().time() + seconds
         changed = asyncio.Event()
-        self._waiting.add(changed)
+        self._waiting[changed] = None
         try:
             while True:
                 changed.clear()
@@ -62,7 +62,7 @@ class Live:
         except TimeoutError:
             yield self.execution
         finally:
-            self._waiting.discard(changed)
+            del self._waiting[changed]
 
 
 def restored(execution: Execution, asks: frozenset[str] = frozenset()) -> Live:

@@ -61,7 +61,8 @@ class WorkerActor:
         self._new_zygote = zygote
         self._pool = Pool(size=size, busy_max=busy_max, reuse=config.executions.child_reuse, fork=fork)
         self._zygote: Zygote | None = None
-        self._runs: dict[str, Run] = {}  # by execution, from the order until the report is answered
+        self._held: dict[str, int] = {}  # fence by execution, from the order until the report is answered
+        self._runs: dict[str, Run] = {}  # those of them that a child has
         self._idle = asyncio.Event()
         self._draining = False
         self._link = host.connect(self._methods(), on_welcome=self._welcomed)
@@ -137,11 +138,24 @@ class WorkerActor:
             raise StaleFenceError("the order is from an earlier task-runner")
         if self._draining:
             raise UnavailableError("this worker is draining")
-        if order.execution_id in self._runs:
+        if order.execution_id in self._held:
             raise StaleFenceError(f"execution {order.execution_id} has another attempt in this worker")
         zygote = self._zygote
         if zygote is None or zygote.gone.done():
             raise UnavailableError("the zygote is being replaced")
+        self._held[order.execution_id] = order.fence
+        # Whoever ordered it may give up meanwhile, and then cannot know how far it has come: it goes on.
+        return await asyncio.shield(asyncio.create_task(self._hand_over(order, zygote)))
+
+    async def _hand_over(self, order: AttemptOrder, zygote: Zygote) -> AttemptTaken:
+        try:
+            return await self._give_to_child(order, zygote)
+        except UnavailableError:
+            del self._held[order.execution_id]
+            self._reregister()  # it may have been said to be in flight
+            raise
+
+    async def _give_to_child(self, order: AttemptOrder, zygote: Zygote) -> AttemptTaken:
         child = await self._pool.acquire(zygote, order.version)
         run = Run(order, child, self._link, self._redactor, self._config)
         self._runs[order.execution_id] = run
@@ -161,7 +175,7 @@ class WorkerActor:
         log.debug("attempt over", execution=run.order.execution_id, pid=pid, failed=ended.failure is not None)
         ended = await run.flush(ended)
         await self._report(ended)
-        del self._runs[run.order.execution_id]
+        del self._runs[run.order.execution_id], self._held[run.order.execution_id]
         if not self._runs:
             self._idle.set()
 
@@ -226,7 +240,7 @@ class WorkerActor:
                 incarnation=self._host.setup.incarnation,
                 pid=os.getpid(),
                 slots=0 if self._draining else self._config.workers.children,
-                in_flight=[(run.order.execution_id, run.order.fence) for run in self._runs.values()],
+                in_flight=list(self._held.items()),
             )
             try:
                 await rpc.call(self._link, messages.REGISTER_WORKER, body, timeout_seconds=5.0)

@@ -84,7 +84,7 @@ class Relay:
         loop = asyncio.get_running_loop()
         self._deadline = None if order.timeout_seconds is None else loop.time() + order.timeout_seconds
         self._calls: dict[int, asyncio.Task[None]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # in order of arrival
         self._credits: dict[int, _Credit] = {}
 
     def take(self, kind: str, body: dict[str, Any]) -> None:
@@ -115,8 +115,8 @@ class Relay:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(lambda ended: self._tasks.pop(ended, None))
         return task
 
     async def _relay(self, call_id: int, body: dict[str, Any]) -> None:
