@@ -66,7 +66,7 @@ class Faults:
                 await self.told.until(fault.at)
                 # A supervisor is struck alone, since all else goes with it, and so is what shall outlast a lease: it
                 # begins anew with every runner. Nobody is struck by two at a time.
-                alone = fault.target == SUPERVISOR or fault.seconds > LEASE_SECONDS
+                alone = _ends_everything(fault) or fault.seconds > LEASE_SECONDS
                 taken = _AT_A_TIME if alone else 1
                 for _ in range(taken):
                     await slots.acquire()
@@ -80,7 +80,7 @@ class Faults:
                 slots.release()
 
     async def _strike(self, fault: Fault) -> None:
-        if fault.target == SUPERVISOR:
+        if _ends_everything(fault):
             return await self._restart_everything(fault)
         victim = await asyncio.to_thread(self._victim, fault)
         if victim is None:
@@ -141,18 +141,27 @@ class Faults:
 
     async def _restart_everything(self, fault: Fault) -> None:
         pid = await asyncio.to_thread(lambda: self.project.pid)
-        everybody = [*psutil.Process(pid).children(recursive=True)]
+        everybody = psutil.Process(pid).children(recursive=True)
         began, started = time.time(), time.monotonic()
-        await asyncio.to_thread(self.project.kill_supervisor)
+        if fault.kind == "kill":
+            await asyncio.to_thread(self.project.kill_supervisor)
+        elif code := await asyncio.to_thread(self.project.stop):
+            self.complaints.append(f"{fault}: the supervisor ended with {code}")
         _, alive = await asyncio.to_thread(psutil.wait_procs, everybody, timeout=BACK_SECONDS)
         self.complaints += [f"{fault}: {one} outlived the supervisor" for one in alive]
         await asyncio.to_thread(self.project.start)
         self.strikes.append(Strike(fault, SUPERVISOR, pid, began, time.monotonic() - started))
 
 
+def _ends_everything(fault: Fault) -> bool:
+    return fault.target == SUPERVISOR and fault.kind in ("kill", "restart")
+
+
 def processes(project: RunningProject, target: str) -> list[tuple[str, psutil.Process]]:
     """The living processes of a kind, with their names; those of children and zygotes have their worker's in them."""
     status = project.status()
+    if target == SUPERVISOR and status is not None:
+        return [(SUPERVISOR, psutil.Process(status.pid))]
     actors = {one.name: one.pid for one in status.children if one.pid is not None} if status is not None else {}
     role = "worker" if target in ("zygote", "child") else target
     found = [(name, pid) for name, pid in sorted(actors.items()) if name.partition(":")[0] == role]

@@ -19,6 +19,7 @@ _STOPS: Final = ((0.2, 1.0), (0.5, 2.5), (3.2, 5.0), (10.5, 13.0))
 _STOP_WEIGHTS: Final = (6, 4, 2, 1)
 _LONGER_THAN_LEASE: Final = (LEASE_SECONDS + 2, LEASE_SECONDS + 5)
 _FULL_SECONDS: Final = (0.3, 4.0)
+_TOGETHER_SHARE: Final = 0.2  # of the faults fall at the same moment as the one before
 # Rare ones of a long run, which cost it half a minute each: once in so many executions.
 _EXECUTIONS_PER_LEASE: Final = 1500
 _EXECUTIONS_PER_CRASH: Final = 1500
@@ -72,7 +73,11 @@ def schedule(executions: int, seed: int, *, only: Iterable[str] = TARGETS) -> li
     faults += _rare(executions, wanted, rng)
     rng.shuffle(faults)
     step = executions / (len(faults) + 1)
-    return [Fault(number, round(step * number), *rest) for number, rest in enumerate(faults, 1)]
+    planned: list[Fault] = []
+    for number, rest in enumerate(faults, 1):
+        together = planned and rng.random() < _TOGETHER_SHARE
+        planned.append(Fault(number, planned[-1].at if together else round(step * number), *rest))
+    return planned
 
 
 _Rest = tuple[Kind, str, float, float]
@@ -81,7 +86,7 @@ _Rest = tuple[Kind, str, float, float]
 def _deck() -> list[tuple[Kind, str]]:
     by_kind: dict[Kind, Iterable[str]] = {
         "kill": (*ACTORS, "zygote", "child"),
-        "stop": (*ACTORS, "zygote", "child"),
+        "stop": (*ACTORS, "zygote", "child", SUPERVISOR),
         "restart": ACTORS,
         "full disk": STORES,
     }
@@ -105,6 +110,6 @@ def _rare(executions: int, wanted: set[str], rng: random.Random) -> list[_Rest]:
         lease: _Rest = ("stop", struck[number % len(struck)], rng.random(), rng.uniform(*_LONGER_THAN_LEASE))
         found.append(lease)
     if SUPERVISOR in wanted:
-        crash: _Rest = ("kill", SUPERVISOR, 0.0, 0.0)
-        found += [crash] * (executions // _EXECUTIONS_PER_CRASH)
+        ends: list[_Rest] = [("kill", SUPERVISOR, 0.0, 0.0), ("restart", SUPERVISOR, 0.0, 0.0)]
+        found += [ends[number % 2] for number in range(executions // _EXECUTIONS_PER_CRASH)]
     return found
