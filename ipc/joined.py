@@ -39,7 +39,8 @@ class JoinedHubTransport:
         """Start listening on both.
 
         Raises:
-            OSError: An endpoint cannot be used.
+            OSError: The network's endpoint cannot be used.
+            zmq.ZMQError: That of this machine cannot.
         """
 
         def receive_local(route: bytes, envelopes: list[Envelope]) -> None:

@@ -48,11 +48,19 @@ def identity_of(route: bytes) -> bytes:
 class CurveHubTransport(ZmqHubTransport):
     """A `HubTransport` on TCP for keys that are admitted.
 
-    Whether a key is, is asked for each connection and again for each frame: one that is admitted no longer is cut off
-    from that moment.
+    Whether a key is, is asked for each connection, and for each frame whether it still is heard: one that is revoked is
+    cut off from that moment.
     """
 
-    def __init__(self, context: Context, endpoint: str, *, own: KeyPair, admitted: Callable[[bytes], bool]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        endpoint: str,
+        *,
+        own: KeyPair,
+        admitted: Callable[[bytes], bool],
+        heard: Callable[[bytes], bool],
+    ) -> None:
         """Make an end that does nothing until `open`.
 
         Args:
@@ -60,10 +68,11 @@ class CurveHubTransport(ZmqHubTransport):
             endpoint: `tcp://host:port`; port 0 means any free one.
             own: The hub's keys.
             admitted: Whether a public key may connect.
+            heard: Whether what comes over a connection of that key is still heard.
         """
         super().__init__(context, endpoint)
         self._own = own
-        self._admitted = admitted
+        self._heard = heard
         self._zap = ZapHandler(context, admitted)
         self.address = endpoint
 
@@ -78,14 +87,14 @@ class CurveHubTransport(ZmqHubTransport):
         """Bind; `address` is then where, in full.
 
         Raises:
-            zmq.ZMQError: The endpoint cannot be used, or this libzmq has no CURVE.
+            OSError: The endpoint cannot be used, or this libzmq has no CURVE.
         """
         self._zap.open(counters)
         try:
             super().open(receive=receive, lost=lost, disconnected=disconnected, counters=counters)
-        except zmq.ZMQError:
+        except zmq.ZMQError as error:
             self._zap.close()
-            raise
+            raise OSError(error.errno, error.strerror) from error
         assert self._socket is not None
         self.address = bytes(self._socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode("ascii")
 
@@ -103,12 +112,13 @@ class CurveHubTransport(ZmqHubTransport):
         socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
         socket.setsockopt(zmq.BACKLOG, BACKLOG)
+        socket.setsockopt(zmq.IPV6, int("[" in self._endpoint))
 
     def _read(self) -> None:
         assert self._socket is not None
         identity, *parts = self._socket.recv_multipart(NOBLOCK, copy=False)
         key = _parse(str(identity.get(USER_ID)))
-        if not self._admitted(key):
+        if not self._heard(key):
             self._counters["revoked"] += 1
             return
         envelopes = decode([part.bytes for part in parts], self._counters)

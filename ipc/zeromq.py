@@ -235,6 +235,7 @@ class ZmqLinkTransport:
         socket.setsockopt(zmq.MAXMSGSIZE, FRAME_BYTES_MAX)
         socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS_MIN)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MS_MAX)
+        socket.setsockopt(zmq.IPV6, int("[" in self._endpoint))
         if self._curve is not None:
             self._curve.apply(socket)
         self._socket = socket

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from contextlib import AsyncExitStack
 
 import structlog
 
@@ -18,6 +19,7 @@ from actors.task_runner.inspecting import Inspecting
 from actors.task_runner.ledger import Ledger
 from actors.task_runner.node_code import NodeCode
 from actors.task_runner.nodes import NodeDesk
+from actors.task_runner.peers import peer_health
 from actors.task_runner.presence import HubPresence
 from actors.task_runner.toolbox import Toolbox
 from actors.task_runner.workers import Workers, stood_still
@@ -33,7 +35,7 @@ from ratchet.actor import ActorHost
 from ratchet.bodies.attempts import AttemptProgress, AttemptReport, DescribeFile, FileDescription, RegisterWorker
 from ratchet.bodies.common import Empty
 from ratchet.bodies.executions import ListTasks
-from ratchet.bodies.health import Health, PeerHealth
+from ratchet.bodies.health import Health
 from ratchet.bodies.node_work import FindCode, FoundCode, WorkerExit
 from ratchet.cluster.names import actor_name, node_of
 from ratchet.errors import ForbiddenError, RatchetError, UnavailableError
@@ -90,7 +92,7 @@ class TaskRunner:
             incarnation=host.setup.incarnation,
             access=AccessTable(ACCESS),
             admits=joined.admits if joined is not None else fits,
-            on_gone=lambda peer: self._nodes.gone(peer),  # noqa: PLW0108 - there is none yet
+            on_gone=self._on_gone,
             clock=host.clock,
         )
         methods: dict[str, rpc.Handler] = {}  # filled below: what serves needs the link, and the link what it serves
@@ -160,6 +162,9 @@ class TaskRunner:
             if self._cluster is None:
                 raise
             raise self._cluster.unusable(error) from error
+
+    def _on_gone(self, peer: Peer) -> None:
+        self._nodes.gone(peer)
 
     async def restore(self) -> None:
         """Take up unfinished executions and what is known of task files that have not changed since."""
@@ -331,7 +336,7 @@ class TaskRunner:
         counts = await self._ledger.store.counts()
         return self._process.report(
             stores=[self._database.health(sum(counts.values()))],
-            peers=[_peer_health(peer) for peer in self.hub.peers.values()],
+            peers=[peer_health(peer, self._workers.get(peer.name)) for peer in self.hub.peers.values()],
             executions=counts,
             queue_limit=self._host.setup.config.executions.queue_size,
             asks_open=len(self._asks),
@@ -377,22 +382,14 @@ class TaskRunner:
         return config.mcp.server.security.max_execution_time or float("inf")
 
 
-def _peer_health(peer: Peer) -> PeerHealth:
-    return PeerHealth(
-        name=peer.name,
-        role=peer.role,
-        incarnation=peer.incarnation,
-        liveness=peer.liveness.value,
-        connected_seconds=round(time.monotonic() - peer.connected_at, 3),
-        queued_envelopes=peer.queued,
-    )
-
-
 def _searchable(task: Task) -> str:
     return " ".join([task.task_id, task.description, *task.tags]).casefold()
 
 
 async def main(host: ActorHost) -> None:
     """Be the task-runner until drained."""
-    async with host.database("executions.db", store="executions") as database:
-        await TaskRunner(host, database).run()
+    listen = host.setup.config.cluster.listen
+    async with AsyncExitStack() as stack:
+        cluster = await stack.enter_async_context(Cluster.open(host, listen)) if listen is not None else None
+        database = await stack.enter_async_context(host.database("executions.db", store="executions"))
+        await TaskRunner(host, database, cluster).run()

@@ -4,16 +4,24 @@ from typing import Literal
 
 from pydantic import Field
 
+from ratchet.bodies.nodes import NodeList
 from ratchet.models import Model
 
 
 class PeerHealth(Model):
-    """One peer of the hub."""
+    """One peer of the hub.
+
+    Attributes:
+        liveness: What its silence says; dead ones are not listed for long.
+        draining: It is about to end: it finishes what it began, and takes nothing more.
+        queued_envelopes: That wait for it at the hub.
+    """
 
     name: str
     role: str
     incarnation: str
     liveness: Literal["alive", "suspect", "dead"]
+    draining: bool = False
     connected_seconds: float
     queued_envelopes: int = 0
 
@@ -55,3 +63,4 @@ class Health(Model):
     counters: dict[str, int] = Field(default_factory=dict[str, int])  # everything dropped, late, expired or refused
     tasks: int | None = None
     broken_files: int | None = None
+    cluster: NodeList | None = None  # of the runner, where nodes may join

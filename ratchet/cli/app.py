@@ -12,7 +12,22 @@ import typer
 from typer.main import get_command
 
 from ipc.errors import IpcError
-from ratchet.cli import audit, connect, doctor, executions, exits, init, logs, run, supervisor, tasks, trace, version
+from ratchet.cli import (
+    audit,
+    connect,
+    doctor,
+    executions,
+    exits,
+    init,
+    inspect,
+    logs,
+    nodes,
+    run,
+    supervisor,
+    tasks,
+    trace,
+    version,
+)
 from ratchet.cli.exits import ExitCode
 from ratchet.cli.options import BeforeCommand, ConfigOption, DataDirOption, JsonOption
 from ratchet.cli.render import Piece, line
@@ -31,6 +46,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("show", executions.show),
     ("logs", logs.logs),
     ("trace", trace.trace),
+    ("inspect", inspect.inspect),
     ("cancel", executions.cancel),
     ("audit", audit.audit),
     ("init", init.init),
@@ -38,6 +54,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("doctor", doctor.doctor),
     ("version", version.version),
 )
+GROUPS: tuple[tuple[str, typer.Typer], ...] = (("node", nodes.app),)
 
 
 # What a person at a shell does next; the messages themselves are for agents too.
@@ -50,7 +67,7 @@ _HINTS: dict[type[RatchetError], str] = {
 
 
 def build() -> typer.Typer:
-    """The application with every command of the table."""
+    """The application with every command of the tables."""
     app = typer.Typer(
         name="ratchet",
         help="Run typed Python tasks in supervised processes, and put every run within reach of LLM agents over MCP.",
@@ -61,6 +78,8 @@ def build() -> typer.Typer:
     app.callback(invoke_without_command=True)(_before_command)
     for name, function in COMMANDS:
         app.command(name)(function)
+    for name, group in GROUPS:
+        app.add_typer(group, name=name)
     return app
 
 

@@ -22,6 +22,11 @@ def complete_execution(ctx: typer.Context, incomplete: str) -> list[tuple[str, s
     return [(name, about) for name, about in _offered(ctx, _executions) if name.startswith(incomplete)]
 
 
+def complete_node(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Names of nodes that begin with `incomplete`, with what is the matter with each."""
+    return [(name, about) for name, about in _offered(ctx, _nodes) if name.startswith(incomplete)]
+
+
 def _offered(ctx: typer.Context, question: Any) -> list[tuple[str, str]]:
     # Imported here: a shell waits for this module at every key press, and most completions are of option names.
     from ipc.errors import IpcError
@@ -58,3 +63,13 @@ async def _executions(project: Any) -> list[tuple[str, str]]:
         found = await client.call(LIST_EXECUTIONS, ListExecutions(limit=20), timeout_seconds=ANSWER_SECONDS)
     recent = [(one.execution_id, f"{one.task_id} {one.status}") for one in found.executions]
     return [("last", "the newest execution"), *recent]
+
+
+async def _nodes(project: Any) -> list[tuple[str, str]]:
+    from ratchet.bodies.common import Empty
+    from ratchet.cli.connection import connect
+    from ratchet.messages import LIST_NODES
+
+    async with connect(project, welcome_seconds=WELCOME_SECONDS) as client:
+        found = await client.call(LIST_NODES, Empty(), timeout_seconds=ANSWER_SECONDS)
+    return [(one.name, f"{one.status}, {'' if one.connected else 'not '}connected") for one in found.nodes]

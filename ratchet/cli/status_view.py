@@ -1,6 +1,7 @@
 """How a supervisor and its actors look."""
 
 from ratchet.bodies.health import Health
+from ratchet.cli.node_view import overview
 from ratchet.cli.quantities import duration, size
 from ratchet.cli.render import Block, Column, Line, Piece, Table, line, one_line
 from ratchet.supervision.states import State
@@ -59,6 +60,7 @@ def _work(health: Health | None) -> list[Block]:
         _fact("executions", f"{counts or 'none yet'}; {slots}"),
         _fact("tasks", f"{health.tasks or 0}{broken}"),
     ]
+    blocks += [_fact("cluster", overview(health.cluster))] if health.cluster is not None else []
     blocks += [_fact("store", f"{one.path}  {size(one.bytes)}, {one.rows} rows") for one in health.stores]
     return blocks
 

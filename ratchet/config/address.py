@@ -1,7 +1,9 @@
 """`host:port` as a server binds it, IPv6 in brackets."""
 
 import ipaddress
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from pydantic import AfterValidator
 
 _EXAMPLES = "such as 127.0.0.1:8090, localhost:8090 or [::1]:8090"
 
@@ -55,3 +57,12 @@ def _ipv6(name: str, *, bracketed: bool) -> str:
     if not bracketed:
         raise ValueError("an IPv6 address needs brackets, such as [::1]:8090")
     return name
+
+
+def _checked(text: str) -> str:
+    parse_address(text)
+    return text.strip()
+
+
+BindAddress = Annotated[str, AfterValidator(_checked)]
+"""Text that `parse_address` takes."""

@@ -2,21 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from ratchet.config.address import Address, parse_address
+from ratchet.config.address import Address, BindAddress, parse_address
 from ratchet.config.secrets import Secret
 from ratchet.config.section import Section
 from ratchet.config.units import Count, Seconds
 
-
-def _checked_address(text: str) -> str:
-    parse_address(text)
-    return text.strip()
-
-
 Name = Annotated[str, Field(min_length=1, max_length=100)]
-BindAddress = Annotated[str, AfterValidator(_checked_address)]
 
 
 class RemoteServerConfig(Section):

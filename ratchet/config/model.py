@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
+from ratchet.config.cluster import ClusterConfig
 from ratchet.config.llm import LlmConfig
 from ratchet.config.mcp import McpConfig
 from ratchet.config.places import Place
@@ -111,6 +112,7 @@ class Config(Section):
     executions: ExecutionsConfig = ExecutionsConfig()
     supervisor: SupervisorConfig = SupervisorConfig()
     logging: LoggingConfig = LoggingConfig()
+    cluster: ClusterConfig = ClusterConfig()
     llm: LlmConfig = LlmConfig()
     mcp: McpConfig = McpConfig()
 

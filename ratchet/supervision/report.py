@@ -12,6 +12,7 @@ def startup_report(status: SupervisorStatus) -> str:
     lines += _row("project", [f"{status.project} ({config})"])
     lines += _row("data", [status.data_dir])
     lines += _row("mcp", status.addresses or ["no port is open; agents connect with `ratchet stdio`"])
+    lines += _row("cluster", _cluster(status))
     lines += _row("actors", [_child(child) for child in status.children])
     lines += _row("tasks", _tasks(status))
     lines += _row("warning", list(status.warnings))
@@ -32,6 +33,11 @@ def _child(child: ChildStatus) -> str:
     if child.error:
         text += f"  ({child.error})"
     return text
+
+
+def _cluster(status: SupervisorStatus) -> list[str]:
+    """Where nodes connect, if any may."""
+    return [f"nodes connect to {child.info['cluster']}" for child in status.children if "cluster" in child.info]
 
 
 def _tasks(status: SupervisorStatus) -> list[str]:

@@ -221,6 +221,10 @@ class CurveWorld(ZmqWorld):
         self.admits = joined.admits
         return joined
 
+    def is_admitted(self, key: bytes) -> bool:
+        """Whether a test lets this key in."""
+        return key in self.admitted
+
     async def end(self, one: Hub | Link) -> None:
         """A hub's port is free when its process has ended, here: its context."""
         await super().end(one)
