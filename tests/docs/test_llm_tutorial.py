@@ -38,6 +38,15 @@ def test_every_error_of_an_llm_is_in_the_table_as_it_is() -> None:
     assert dict(rows) == {kind.__name__: "yes" if kind.retryable else "no" for kind in errors.LlmError.__subclasses__()}
 
 
+def test_the_routes_of_the_guide_to_asking_the_caller_are_as_the_configuration_wants_them(tmp_path: Path) -> None:
+    from ratchet.config import Config
+
+    [block] = blocks("docs/how-to/ask-the-caller.md", "yaml")
+    config = Config.model_validate({"data_dir": tmp_path, **yaml.safe_load(block.text)})
+
+    assert config.llm.order == ("caller", "local")
+
+
 def test_the_providers_of_the_tutorial_and_its_servers_are_as_the_configuration_wants_them(tmp_path: Path) -> None:
     from ratchet.config import Config
 

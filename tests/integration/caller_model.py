@@ -30,9 +30,7 @@ class CallerModel:
         self.hold.set()
         self._news = asyncio.Condition()
 
-    async def __call__(
-        self, context: Any, params: t.CreateMessageRequestParams
-    ) -> t.CreateMessageResult | t.ErrorData:
+    async def __call__(self, context: Any, params: t.CreateMessageRequestParams) -> t.CreateMessageResult | t.ErrorData:
         """The callback of an SDK's client."""
         async with self._news:
             self.asked.append(params)

@@ -103,8 +103,16 @@ EXECUTION: dict[str, JsonObject] = {
     "trace_url": {**_NULLABLE_TEXT, "description": "The trace as JSON, or a page for browsers; null without HTTP."},
     "logs_url": {**_NULLABLE_TEXT, "description": "The logs, likewise."},
     "asks": listed(
-        {"type": "object"},
-        "What it asks its caller now, itself or in an execution that it called: execution_id, kind, text, expires_at.",
+        {
+            "type": "object",
+            "properties": {
+                "execution_id": {"type": "string"},
+                "kind": {"type": "string", "enum": ["sampling"]},
+                "text": text("The beginning of it."),
+                "expires_at": _TIME,
+            },
+        },
+        "What it asks its caller now, itself or in an execution that it called.",
     ),
     "late_answers": listed({"type": "string"}, "Why answers that came with the call were not taken."),
 }
@@ -269,7 +277,7 @@ HEALTH: dict[str, JsonObject] = {
     "status": {"type": "string", "enum": ["ok", "degraded"]},
     "version": {"type": "string"},
     "problems": listed({"type": "string"}, "What is wrong, and what to do."),
-    "actors": listed({"type": "object"}, "Connected processes: name, liveness, queued_envelopes."),
+    "actors": listed({"type": "object"}, "Connected processes: name, liveness, draining, queued_envelopes."),
     "processes": listed({"type": "object"}, "name, pid, version, uptime_seconds, memory_bytes."),
     "queue": {
         "type": ["object", "null"],
