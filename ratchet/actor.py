@@ -25,12 +25,12 @@ from ipc.zeromq import ZmqHubTransport, ZmqLinkTransport
 from ratchet import channel
 from ratchet.errors import RatchetError, StartupError
 from ratchet.logging_setup import setup_logging
-from ratchet.stores.database import Database
 from ratchet.supervision.exits import ExitReport
 
 if TYPE_CHECKING:
     from ratchet.config import Config
     from ratchet.project import Project
+    from ratchet.stores.database import Database
 
 DRAIN_SECONDS_DEFAULT = 10.0
 # A crashed actor may clean up for this long; then it ends as it is, so that the supervisor can replace it.
@@ -141,9 +141,11 @@ class ActorHost:
         """What carries the hub, for the actor that embeds it."""
         return ZmqHubTransport(self.context, self.setup.project.hub_endpoint)
 
-    def database(self, name: str, *, store: str) -> AbstractAsyncContextManager[Database]:
+    def database(self, name: str, *, store: str) -> "AbstractAsyncContextManager[Database]":
         """A store file of the project, as `Database.open` opens it."""
         return Database.open(self.setup.config.data_dir / name, store=store)
+        from ratchet.stores.database import Database  # a command that asks a supervisor has no use for it
+
 
     def own(self, work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
         """Run `work` beside `main` until it ends or `main` returns. If it raises, the whole actor ends with it."""
