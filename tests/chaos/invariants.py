@@ -30,10 +30,13 @@ def complaints(told: Told, evidence: Evidence, strikes: Sequence[Strike]) -> lis
 
 
 def _accepted(told: Told, evidence: Evidence) -> Iterator[str]:
-    """No accepted execution is missing, none is there that nobody asked for, and a key stands for one."""
+    """What was accepted is there and ended as it was told, nothing ran unrecorded, and a key stands for one."""
     known = {one.execution_id: one for one in evidence.executions}
     for execution_id in told.accepted.keys() - known.keys():
         yield f"{execution_id} ({told.accepted[execution_id]}) was accepted and is gone"
+    for execution_id, status in told.ends.items():
+        if execution_id in known and known[execution_id].status != status:
+            yield f"{execution_id} is {known[execution_id].status}, and somebody was told that it had ended {status}"
     for key, ids in told.keys.items():
         if len(ids) > 1:
             yield f"{key} stands for {sorted(ids)}"

@@ -59,6 +59,7 @@ class Told:
         tried: Ids that were sent, whether or not an answer came.
         cancelled: Executions that somebody asked to stop.
         keys: Executions by the idempotency key that they were asked for under, as often as they were told.
+        ends: The terminal status that somebody was told of an execution.
         ended: How many have ended as far as clients know.
         asked_again: Requests without an answer, by what came instead.
         complaints: What a client must not see.
@@ -69,6 +70,7 @@ class Told:
     tried: dict[str, str] = field(default_factory=dict[str, str])
     cancelled: set[str] = field(default_factory=set[str])
     keys: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    ends: dict[str, str] = field(default_factory=dict[str, str])
     ended: int = 0
     asked_again: Counter[str] = field(default_factory=Counter[str])
     complaints: list[str] = field(default_factory=list[str])
@@ -157,6 +159,7 @@ class Load:
         while not execution.status.terminal:
             wait = GetExecution(execution_id=execution_id, wait_seconds=_WAIT_SECONDS)
             execution = await self._ask(link, messages.GET_EXECUTION, wait)
+        self.told.ends[execution_id] = execution.status.value
 
     async def _ask(self, link: "_Link", procedure: Any, body: Any) -> Execution:
         """Ask until there is an answer; refusals that say nothing of passing weakness are complaints."""
@@ -198,6 +201,7 @@ class Load:
                 while answer["status"] not in ("completed", "failed", "cancelled"):
                     look = {"execution_id": execution_id, "wait_seconds": 10}
                     answer = await self._tool(agent, "ratchet_get_execution_status", look)
+                self.told.ends[execution_id] = str(answer["status"])
         except TimeoutError:
             self.told.complaints.append(f"{key} ({task_id}) did not end in {PATIENCE_SECONDS:g} s")
 
@@ -260,6 +264,7 @@ class Load:
                 self.told.accepted[execution_id] = self.told.tried[execution_id] = task_id
                 self.told.keys.setdefault(key, set()).add(execution_id)
                 if answer.get("status") in ("completed", "failed", "cancelled"):
+                    self.told.ends[execution_id] = str(answer["status"])
                     return True
         self.told.asked_again[f"cli exit {process.returncode}"] += 1
         if process.returncode not in (1, 3, 4) or b"Traceback" in err:

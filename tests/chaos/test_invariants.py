@@ -47,10 +47,11 @@ def found(
     said: int = 3,
     strikes: tuple[Strike, ...] = (),
     accepted: str = "exec_a",
+    end: str = "",
 ) -> str:
     one = ("exec_a", 1)
     evidence = Evidence([execution], Marks(Counter({one: ran}), {one: said}, {}), {one: list(lines)}, {})
-    told = replace(Told(), accepted={accepted: "logging"})
+    told = Told(accepted={accepted: "logging"}, ends={"exec_a": end or execution.status.value})
     return "; ".join(complaints(told, evidence, strikes))
 
 
@@ -69,6 +70,7 @@ def test_a_good_run_has_no_complaints() -> None:
     ("complaint", "wrong"),
     [
         ("was accepted and is gone", found(accepted="exec_b")),
+        ("was told that it had ended failed", found(end="failed")),
         ("ran 2 times", found(ran=2)),
         ("completed and did not run", found(ran=0)),
         ("is running", found(EXECUTION.model_copy(update={"status": Status.RUNNING}))),
