@@ -21,7 +21,6 @@ _ASK_SECONDS = 60.0  # one question after an execution's end
 _SLACK_SECONDS = 30.0
 _PAUSE_SECONDS = 1.0
 _ENDS = 2
-_FAREWELL_SECONDS = 3.0  # for what was asked before the end
 
 
 async def main(host: ActorHost) -> None:
@@ -61,7 +60,7 @@ async def main(host: ActorHost) -> None:
         host.own(database.until_damaged(), name="damage")
         await host.drain.wait()
         store.end_waits()
-        await host.link.drain(_FAREWELL_SECONDS)
+        await host.farewell()
 
 
 async def _until_over(host: ActorHost, execution_id: str, over: asyncio.Event) -> None:

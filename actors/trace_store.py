@@ -10,8 +10,6 @@ from ratchet.health import ProcessHealth
 from ratchet.messages import APPEND_SPANS, GET_HEALTH, READ_SPANS
 from ratchet.stores.spans import TraceStore
 
-_FAREWELL_SECONDS = 3.0  # for what was asked before the end
-
 
 async def main(host: ActorHost) -> None:
     """Serve the spans until drained; what was answered by then is durable.
@@ -38,7 +36,7 @@ async def main(host: ActorHost) -> None:
         host.ready(spans=await store.total(), **database.remarks())
         host.own(database.until_damaged(), name="damage")
         await host.drain.wait()
-        await host.link.drain(_FAREWELL_SECONDS)
+        await host.farewell()
 
 
 def start(setup: ActorSetup) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ratchet.stores.database import Database
 
 DRAIN_SECONDS_DEFAULT = 10.0
+FAREWELL_SECONDS = 3.0  # for what was asked before the end
 # A crashed actor may clean up for this long; then it ends as it is, so that the supervisor can replace it.
 _CRASH_SECONDS_MAX = 5.0
 _READ_BYTES = 64 * 1024
@@ -146,6 +147,13 @@ class ActorHost:
         return Database.open(self.setup.config.data_dir / name, store=store)
         from ratchet.stores.database import Database  # a command that asks a supervisor has no use for it
 
+
+    async def farewell(self, seconds: float = FAREWELL_SECONDS) -> None:
+        """Take no more calls, and answer those at work: the last act of an actor on its link.
+
+        The hub refuses what comes later as unreachable, so that whoever may ask again asks this actor's successor.
+        """
+        await self.link.drain(max(0.0, min(seconds, self.drain_seconds)))
 
     def own(self, work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
         """Run `work` beside `main` until it ends or `main` returns. If it raises, the whole actor ends with it."""

@@ -38,6 +38,7 @@ from ratchet.models import Model
 from ratchet.redaction import Redactor
 
 _CALL_SECONDS_MAX = 3600.0
+_CLOSING_SECONDS = 2.0  # of the drain's time, kept for the connections to other servers
 
 
 class Gateway:
@@ -164,3 +165,4 @@ async def main(host: ActorHost) -> None:
         gateway.own_connections()
         host.ready(routes=list(host.setup.config.llm.order))
         await host.drain.wait()
+        await host.farewell(host.drain_seconds - _CLOSING_SECONDS)

@@ -39,6 +39,7 @@ async def main_http(host: ActorHost) -> None:
     app = http.make_app(front, host.setup.config.mcp.server, host.drain)
     host.ready(url=url)
     await http.serve(app, listener, host.drain, front.waits)
+    await host.farewell()
     await front.finish()
 
 
@@ -49,6 +50,7 @@ async def main_stdio(host: ActorHost) -> None:
     front = _front(host, Links(host.setup.extras.get("http_address")), profiles, "stdio")
     host.ready()
     await stdio.serve(front, stdin, stdout, host.drain)
+    await host.farewell()
     await front.finish()
 
 

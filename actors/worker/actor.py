@@ -262,6 +262,7 @@ class WorkerActor:
         for run in self._runs.values():
             run.stop(Category.SHUTDOWN, "Ratchet was shut down before the execution ended")
         await self._until_idle(grace + _STOP_MARGIN_SECONDS)
+        await self._host.farewell()
         if self._zygote is not None:
             await self._zygote.close()
 

@@ -202,6 +202,8 @@ def _peers(health: Health) -> Iterator[Check]:
         if peer.liveness != "alive":
             advice = "it does not answer pings: it is overloaded or stopped"
             yield Check(f"peer {peer.name}", "failed", peer.liveness, advice)
+        elif peer.draining:
+            yield Check(f"peer {peer.name}", "ok", "draining: it finishes what it began, and takes nothing more")
 
 
 def _task_files(catalogue: Catalogue) -> Iterator[Check]:

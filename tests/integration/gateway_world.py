@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from asyncio.subprocess import Process
@@ -61,6 +62,12 @@ class Gateway:
     link: Link
     folder: Path
     process: Process
+    hub: Hub
+    control: socket.socket
+
+    def drain(self) -> None:
+        """Ask the process to end, as the supervisor does."""
+        self.control.send(channel.encode("drain", {"grace_seconds": SOON}))
 
     async def complete(self, prompt: str, *, timeout_seconds: float = SOON, **given: Any) -> Completion:
         given.setdefault("execution_id", "exec_1")
@@ -100,9 +107,9 @@ async def gateway(
     link = hub.local_link({})
     running = asyncio.create_task(hub.run())
     try:
-        async with _actor(folder, environment) as process:
+        async with _actor(folder, environment) as (process, control):
             await rpc.call(link, GET_HEALTH, Empty(), target="llm-gateway", timeout_seconds=SOON)  # it is connected
-            yield Gateway(link, folder, process)
+            yield Gateway(link, folder, process, hub, control)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -111,7 +118,7 @@ async def gateway(
 
 
 @asynccontextmanager
-async def _actor(folder: Path, environment: Mapping[str, str]) -> AsyncGenerator[Process]:
+async def _actor(folder: Path, environment: Mapping[str, str]) -> AsyncGenerator[tuple[Process, socket.socket]]:
     ours, theirs = channel.pair()
     ours.setblocking(False)
     process = await asyncio.create_subprocess_exec(
@@ -127,7 +134,7 @@ async def _actor(folder: Path, environment: Mapping[str, str]) -> AsyncGenerator
             while not (said := list(decoder.feed(await asyncio.get_running_loop().sock_recv(ours, 65536)))):
                 continue
         assert said[0][0] == "ready", said
-        yield process
+        yield process, ours
     finally:
         ours.close()
         await process.wait()

@@ -1,11 +1,14 @@
 """Asking LLMs through the gateway: a process of its own, a provider on a real socket, and every way it may fail."""
 
+import asyncio
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from ipc.errors import UnreachableError
 from ratchet import rpc
 from ratchet.bodies.common import Empty
 from ratchet.errors import (
@@ -21,6 +24,7 @@ from ratchet.errors import (
     RequestError,
 )
 from ratchet.messages import GET_HEALTH
+from tests.harness import eventually_async
 from tests.integration.fake_provider import FakeProvider, fake_provider
 from tests.integration.gateway_world import SOON, Gateway, gateway
 
@@ -207,6 +211,25 @@ async def test_who_does_not_wait_any_more_leaves_no_request_behind(world: Gatewa
         await world.complete("?", route="in-words", execution_id="f", timeout_seconds=0.6)
 
     await fake.hung_up.wait()
+
+
+async def test_a_gateway_that_is_to_end_answers_what_it_was_asked_before(fake: FakeProvider, tmp_path: Path) -> None:
+    told(fake, "HANG")
+    llm = {
+        "providers": [provider(fake, retries=0, timeout_seconds=SOON)],
+        "scripted": [{"answer": "The script says so."}],
+        "routes": ["fake", "scripted"],
+    }
+    async with gateway(tmp_path, {"llm": llm}, {"PROVIDER_KEY": KEY}) as ending:
+        begun = asyncio.create_task(ending.complete("Well?"))
+        await eventually_async(lambda: bool(fake.requests), "the provider is asked")
+        ending.drain()
+        await eventually_async(lambda: ending.hub.peers["llm-gateway"].draining, "it says that it is about to end")
+        with pytest.raises(UnreachableError, match="about to end"):
+            await ending.complete("And?")
+        fake.close()  # what it was asked is not answered: the next route does
+        assert (await begun).text == "The script says so."
+        assert await asyncio.wait_for(ending.process.wait(), SOON) == 0
 
 
 async def test_the_script_answers_by_rules_and_fails_as_often_as_it_says(world: Gateway) -> None:

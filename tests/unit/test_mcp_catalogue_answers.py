@@ -127,6 +127,13 @@ def health(runner: Health | None, stores: dict[str, Health | None] | None = None
     return made
 
 
+def test_who_is_about_to_end_is_no_problem_but_said() -> None:
+    ending = peer("worker:2").model_copy(update={"draining": True})
+    made = health(process("task-runner", peers=[*PEERS, ending], queue_limit=100))
+    assert made.structured["status"] == "ok"
+    assert "worker:2: alive, draining" in made.text
+
+
 def test_a_well_system_is_ok() -> None:
     made = health(process("task-runner", peers=PEERS, executions={"queued": 1, "running": 2}, queue_limit=100))
     assert made.structured["status"] == "ok"

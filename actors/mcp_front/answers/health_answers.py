@@ -101,7 +101,10 @@ def _text(structured: JsonObject) -> str:
             else f"Queue: {queue['queued']} of {queue['limit']} waiting, {queue['running']} running, "
             f"{queue['input_required']} waiting for an answer of their callers, "
             f"{queue['slots_busy']} of {queue['slots']} slots busy.",
-            *(f"{one['name']}: {one['liveness']}" for one in structured["actors"]),
+            *(
+                f"{one['name']}: {one['liveness']}{', draining' if one['draining'] else ''}"
+                for one in structured["actors"]
+            ),
             *(f"{one['path']}: {one['rows']} rows, {one['bytes']} bytes" for one in structured["stores"]),
             "Drops and refusals: " + ", ".join(f"{name} {count}" for name, count in counters.items())
             if counters
