@@ -228,11 +228,8 @@ class AskDesk:
 
     def attempt_ended(self, live: Live) -> None:
         """An attempt is over, and what it asked was closed with it."""
-        execution_id = live.execution.execution_id
         for pending in [one for one in self._pending.values() if one.live is live]:
             self._remove(pending, pending.ask.model_copy(update={"state": "ended", "reason": ATTEMPT_ENDED}))
-        if live.state.status.terminal:
-            self._callers.forget(execution_id)
 
     async def _give_up(self, pending: _Pending, state: AskState, reason: str) -> None:
         try:

@@ -21,7 +21,7 @@ class Callers:
         self._unattended_seconds = unattended_seconds
         self._now = now
         self._waiting: Counter[str] = Counter()
-        self._seen_at: dict[str, float] = {}
+        self._seen_at: dict[str, float] = {}  # the longest ago first
 
     @contextmanager
     def waiting(self, execution_id: str, *, able: bool) -> Generator[None]:
@@ -40,13 +40,18 @@ class Callers:
 
     def seen(self, execution_id: str) -> None:
         """Somebody who can be asked looked at this execution, and may come back."""
-        self._seen_at[execution_id] = self._now()
-
-    def forget(self, execution_id: str) -> None:
-        """It has ended."""
+        now = self._now()
         self._seen_at.pop(execution_id, None)
+        self._seen_at[execution_id] = now
+        while (oldest := next(iter(self._seen_at))) != execution_id and self._is_over(self._seen_at[oldest], now):
+            del self._seen_at[oldest]
+
+    def _is_over(self, seen_at: float, now: float) -> bool:
+        return now - seen_at >= self._unattended_seconds
 
     def expected(self, execution_ids: Iterable[str]) -> bool:
         """Whether somebody who can be asked waits for one of these, or has left only a moment ago."""
-        since = self._now() - self._unattended_seconds
-        return any(self._waiting[one] or self._seen_at.get(one, since) > since for one in execution_ids)
+        now, never = self._now(), float("-inf")
+        return any(
+            one in self._waiting or not self._is_over(self._seen_at.get(one, never), now) for one in execution_ids
+        )

@@ -105,6 +105,8 @@ class Ledger:
                 changes = await self._record_ask(effect, ask, state.status)
             else:
                 changes = await self._record(live, effect, attempt=attempt, output=output, reason=reason)
+            if isinstance(effect, Finish | Requeue):
+                changes["asks"] = []  # its own ended with the attempt, and so do the executions that it called
             live.state = state
             live.update(**changes)
             if isinstance(effect, Finish):

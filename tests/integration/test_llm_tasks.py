@@ -136,7 +136,11 @@ async def world(tmp_path_factory: pytest.TempPathFactory, fake: FakeProvider) ->
     }
     config: Json = {
         "llm": {
-            "providers": [{**provider, "timeout_seconds": 10}],
+            "providers": [
+                {**provider, "timeout_seconds": 10},
+                {**provider, "name": "hasty", "timeout_seconds": 0.5},
+            ],
+            "routes": ["fake", "scripted", "hasty"],
             "scripted": [
                 {"pattern": "capital of (\\w+)", "answer": "I do not know \\1."},
                 {"pattern": "slow down", "error": "rate_limited"},
@@ -218,6 +222,26 @@ async def test_what_a_provider_does_not_answer_the_next_route_does(
 
     assert (ran["output"]["text"], ran["output"]["route"]) == ("I do not know Peru.", "scripted")
     assert [name for name, _ in ran["output"]["failed"]] == ["fake"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        ("STATUS 429", "llm_rate_limited"),
+        ("STATUS 500", "llm_unavailable"),
+        ("CUT", "llm_cut"),
+        ("HANG", "llm_timeout"),
+        ("NOT-JSON", "llm_malformed"),
+    ],
+)
+async def test_what_nobody_else_is_asked_for_is_a_typed_error(
+    world: RunningProject, fake: FakeProvider, failure: str, code: str
+) -> None:
+    fake.answers[:] = [failure]
+
+    said = (await run(world, "refused", prompt="?", route="hasty"))["output"]
+
+    assert (said["code"], said["retryable"]) == (code, True)
 
 
 async def test_errors_reach_the_task_as_what_they_are(world: RunningProject) -> None:

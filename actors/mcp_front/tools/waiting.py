@@ -5,7 +5,6 @@ while the wait goes on, for as long as that takes; whoever has to make the call 
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -159,11 +158,16 @@ class _Listening:
 
     async def _ask(self, ask: AskRecord) -> None:
         left = ask.expires_ns / 1e9 - time.time()
-        with contextlib.suppress(TimeoutError):  # the runner gives it up, and says so
+        try:
             async with asyncio.timeout(max(0.0, left)):
                 reply = await self._ear.ask(ask)
-                if reply is not None:
-                    await _answer(self._call, ask.key, reply, seconds=max(ANSWER_SECONDS, left))
+        except TimeoutError:  # the runner gives it up, and says so
+            return
+        except Exception:  # the SDK's code and the client's answer: they must not end the wait
+            log.exception("a client could not be asked", key=ask.key)
+            reply = Reply(reason="asking the client failed inside Ratchet")
+        if reply is not None:
+            await _answer(self._call, ask.key, reply, seconds=max(ANSWER_SECONDS, left))
 
     async def _end(self) -> None:
         tasks = [task for task in self._asked.values() if task is not None]
