@@ -1,6 +1,6 @@
 # The only entrance: people and CI call nothing else. `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format conformance circle chaos bench clean
+.PHONY: help setup run test check format conformance circle chaos sim bench clean
 
 comma := ,
 PYTHON ?= python3
@@ -49,6 +49,9 @@ conformance: setup ## the official MCP suite against Ratchet; needs npm and, the
 
 chaos: setup ## kill, stop and starve every kind of process under load: N=10000 executions, SEED=1; ONLY=worker,child for some
 	$(BIN)/python -P -m tests.chaos --executions $(or $(N),10000) --seed $(or $(SEED),1) $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+sim: setup ## whole Ratchets under seeded trouble, in virtual time: N=1000 schedules from SEED=1
+	$(BIN)/python -P -m tests.simulation --schedules $(or $(N),1000) --seed $(or $(SEED),1) $(ARGS)
 
 circle: setup ## a task asks a provider, MCP servers and its caller's own LLM: every era and transport
 	$(BIN)/python -P -m tests.circle
