@@ -11,10 +11,11 @@ from ratchet.actor import ActorHost, ActorSetup, run_actor
 from ratchet.bodies.common import Empty
 from ratchet.bodies.executions import GetExecution
 from ratchet.bodies.health import Health
+from ratchet.bodies.retention import ListStored, PrunedRows, PruneRows, StoredExecutions
 from ratchet.bodies.telemetry import AppendLogs, FollowLogs, LogBatch, LogPage, ReadLogs
 from ratchet.errors import RatchetError
 from ratchet.health import ProcessHealth
-from ratchet.messages import APPEND_LOGS, FOLLOW_LOGS, GET_EXECUTION, GET_HEALTH, READ_LOGS
+from ratchet.messages import APPEND_LOGS, FOLLOW_LOGS, GET_EXECUTION, GET_HEALTH, LIST_LOGGED, PRUNE_LOGS, READ_LOGS
 from ratchet.stores.logs import LogStore
 
 _ASK_SECONDS = 60.0  # one question after an execution's end
@@ -50,11 +51,19 @@ async def main(host: ActorHost) -> None:
             finally:
                 watching.cancel()
 
+        async def stored(body: ListStored, _request: Request) -> StoredExecutions:
+            return await store.rows.stored(body)
+
+        async def prune(body: PruneRows, _request: Request) -> PrunedRows:
+            return await store.rows.prune(body)
+
         async def health(_body: Empty, _request: Request) -> Health:
             counters = dict(host.link.counters)
             return process.report(stores=[database.health(await store.total())], counters=counters)
 
-        methods = rpc.methods({APPEND_LOGS: append, READ_LOGS: read, GET_HEALTH: health})
+        methods = rpc.methods(
+            {APPEND_LOGS: append, READ_LOGS: read, LIST_LOGGED: stored, PRUNE_LOGS: prune, GET_HEALTH: health}
+        )
         host.connect({**methods, **rpc.streams({FOLLOW_LOGS: follow})})
         host.ready(records=await store.total(), **database.remarks())
         host.own(database.until_damaged(), name="damage")

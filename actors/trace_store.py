@@ -5,9 +5,10 @@ from ratchet import rpc
 from ratchet.actor import ActorHost, ActorSetup, run_actor
 from ratchet.bodies.common import Empty
 from ratchet.bodies.health import Health
+from ratchet.bodies.retention import ListStored, PrunedRows, PruneRows, StoredExecutions
 from ratchet.bodies.telemetry import AppendSpans, ReadSpans, SpanPage
 from ratchet.health import ProcessHealth
-from ratchet.messages import APPEND_SPANS, GET_HEALTH, READ_SPANS
+from ratchet.messages import APPEND_SPANS, GET_HEALTH, LIST_TRACED, PRUNE_SPANS, READ_SPANS
 from ratchet.stores.spans import TraceStore
 
 
@@ -32,7 +33,14 @@ async def main(host: ActorHost) -> None:
             counters = dict(host.link.counters)
             return process.report(stores=[database.health(await store.total())], counters=counters)
 
-        host.connect(rpc.methods({APPEND_SPANS: append, READ_SPANS: read, GET_HEALTH: health}))
+        async def stored(body: ListStored, _request: Request) -> StoredExecutions:
+            return await store.rows.stored(body)
+
+        async def prune(body: PruneRows, _request: Request) -> PrunedRows:
+            return await store.rows.prune(body)
+
+        serves = {APPEND_SPANS: append, READ_SPANS: read, LIST_TRACED: stored, PRUNE_SPANS: prune, GET_HEALTH: health}
+        host.connect(rpc.methods(serves))
         host.ready(spans=await store.total(), **database.remarks())
         host.own(database.until_damaged(), name="damage")
         await host.drain.wait()

@@ -45,6 +45,7 @@ from ratchet.bodies.nodes import (
     RegisterNode,
     Token,
 )
+from ratchet.bodies.retention import ListStored, Prune, Pruned, PrunedRows, PruneRows, StoredExecutions
 from ratchet.bodies.telemetry import (
     AppendLogs,
     AppendSpans,
@@ -144,6 +145,11 @@ READ_LOGS = Procedure("logs.read", "log-store", ReadLogs, LogPage)
 FOLLOW_LOGS = StreamProcedure("logs.follow", "log-store", FollowLogs, LogBatch)
 APPEND_SPANS = Procedure("spans.append", "trace-store", AppendSpans, Empty, patient=True)
 READ_SPANS = Procedure("spans.read", "trace-store", ReadSpans, SpanPage)
+LIST_LOGGED = Procedure("logs.stored", "log-store", ListStored, StoredExecutions)
+PRUNE_LOGS = Procedure("logs.prune", "log-store", PruneRows, PrunedRows)
+LIST_TRACED = Procedure("spans.stored", "trace-store", ListStored, StoredExecutions)
+PRUNE_SPANS = Procedure("spans.prune", "trace-store", PruneRows, PrunedRows)
+PRUNE = Procedure("retention.prune", "task-runner", Prune, Pruned)
 LLM_COMPLETE = Procedure("llm.complete", "llm-gateway", llm.Complete, llm.Completion, idempotent=False)
 LLM_STREAM = StreamProcedure("llm.stream", "llm-gateway", llm.Complete, llm.Piece)
 MCP_LIST_SERVERS = Procedure("mcp.list_servers", "llm-gateway", llm.ListServers, llm.RemoteServers)

@@ -209,6 +209,8 @@ class Execution(Model):
     started_ns: int | None = None
     ended_ns: int | None = None
     cancel_requested: str | None = None  # the reason given with the cancel request
+    logs_pruned_ns: int | None = None  # when retention removed its log, though not the execution
+    spans_pruned_ns: int | None = None  # and its spans
     waiting_for: str | None = None  # why a queued execution does not run yet
     asks: list[OpenAsk] = Field(default_factory=list[OpenAsk])  # what the caller is asked now, also by tasks below
 

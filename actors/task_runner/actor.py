@@ -15,6 +15,7 @@ from actors.task_runner.catalogue import Catalogue
 from actors.task_runner.cluster import Cluster
 from actors.task_runner.desk import Desk
 from actors.task_runner.dispatcher import Dispatcher
+from actors.task_runner.housekeeping import Housekeeping
 from actors.task_runner.inspecting import Inspecting
 from actors.task_runner.ledger import Ledger
 from actors.task_runner.node_code import NodeCode
@@ -48,6 +49,7 @@ from ratchet.stores.asks import AskStore
 from ratchet.stores.audit import AuditStore
 from ratchet.stores.database import Database
 from ratchet.stores.executions import ExecutionStore
+from ratchet.stores.pruning import PruningStore
 from ratchet.supervision.exits import ExitReport
 
 log = structlog.stdlib.get_logger("task-runner")
@@ -138,6 +140,12 @@ class TaskRunner:
             spawn=lambda work, name: host.own(work, name=name),
             draining=host.drain.is_set,
         )
+        self._housekeeping = Housekeeping(
+            PruningStore(database),
+            self._link,
+            config.retention,
+            held=lambda one: one in self._ledger.live or self._dispatcher.reports.pending(one),
+        )
         methods.update(self._methods())
 
     async def run(self) -> None:
@@ -148,6 +156,7 @@ class TaskRunner:
         self._host.own(self.hub.run(), name="hub")
         self._host.own(self.tick(), name="tick")
         self._host.own(self.toolbox.watch(), name="toolbox")
+        self._host.own(self._housekeeping.run(), name="housekeeping")
         self._host.ready(**({"cluster": self._cluster.address} if self._cluster is not None else {}))
         await self._host.drain.wait()
         # Whoever still waits asks the next runner: none of them may find the store closed.
@@ -259,6 +268,7 @@ class TaskRunner:
                 messages.ADMIT: self._admit,
                 messages.APPEND_AUDIT: self._append_audit,
                 messages.READ_AUDIT: self._read_audit,
+                messages.PRUNE: self._housekeeping.prune,
                 messages.REPORT_ATTEMPT: self._report,
                 messages.ATTEMPT_PROGRESS: self._progress,
                 messages.REGISTER_WORKER: self._register,

@@ -90,6 +90,10 @@ class Reports:
             # can pass through here; not earlier, because two commits at once each wait for the other's fsync.
             self._settle(body.execution_id, await self._store_rest(body))
 
+    def pending(self, execution_id: str) -> bool:
+        """Whether something about it is still to be stored."""
+        return execution_id in self._unproven or execution_id in self._proven
+
     def seen(self, execution: Execution) -> Execution:
         """The execution with what is known of its telemetry by now; None where the stores have not answered yet."""
         attempt = self._unproven.get(execution.execution_id) or self._proven.get(execution.execution_id)

@@ -30,6 +30,7 @@ from ratchet.cli import (
 )
 from ratchet.cli.exits import ExitCode
 from ratchet.cli.options import BeforeCommand, ConfigOption, DataDirOption, JsonOption
+from ratchet.cli.prune import prune
 from ratchet.cli.render import Piece, line
 from ratchet.cli.terminal import Terminal
 from ratchet.errors import BrokenTaskError, InvalidInputError, RatchetError, UnknownExecutionError, UnknownTaskError
@@ -49,6 +50,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("inspect", inspect.inspect),
     ("cancel", executions.cancel),
     ("audit", audit.audit),
+    ("prune", prune),
     ("init", init.init),
     ("connect", connect.connect),
     ("doctor", doctor.doctor),

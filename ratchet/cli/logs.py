@@ -99,6 +99,8 @@ async def _print(here: Scope, wanted: ReadLogs, tail: int | None) -> None:
         here.terminal.show_json({"execution_id": found.execution_id, "records": records, "counts": counts})
         return
     here.terminal.show(record_blocks(kept))
+    if found.logs_pruned_ns is not None:
+        here.terminal.say([line(Piece("its log was removed, as `retention.logs` says", "dim"))])
     _note_what_is_left(here, len(kept) if keeps else shown, counts)
 
 

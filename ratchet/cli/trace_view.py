@@ -30,6 +30,8 @@ def trace_blocks(execution: Execution, page: SpanPage, *, width: int | None) -> 
     found = build(page.spans)
     blocks: list[Block] = [_headline(execution, found, page)]
     if not page.spans:
+        if execution.spans_pruned_ns is not None:
+            return [*blocks, line(Piece("no spans: they were removed, as `retention.spans` says", "dim"))]
         why = "was not traced" if not execution.trace else "has no spans" if execution.status.terminal else "runs"
         return [*blocks, line(Piece(f"no spans: the execution {why}", "dim"))]
     blocks += [line(), *_waterfall(waterfall(found), found.total_ms, width)]

@@ -13,6 +13,7 @@ from ratchet.config.cluster import ClusterConfig
 from ratchet.config.llm import LlmConfig
 from ratchet.config.mcp import McpConfig
 from ratchet.config.places import Place
+from ratchet.config.retention import RetentionConfig
 from ratchet.config.section import Section
 from ratchet.config.units import Bytes, Count, Seconds
 
@@ -111,6 +112,7 @@ class Config(Section):
     limits: LimitsConfig = LimitsConfig()
     executions: ExecutionsConfig = ExecutionsConfig()
     supervisor: SupervisorConfig = SupervisorConfig()
+    retention: RetentionConfig = RetentionConfig()
     logging: LoggingConfig = LoggingConfig()
     cluster: ClusterConfig = ClusterConfig()
     llm: LlmConfig = LlmConfig()

@@ -24,6 +24,7 @@ _DEFAULTS: Final = {
 }
 # Bounds of the types themselves, said once in the page's head.
 _MOST: Final = {"bytes": BYTES_MAX, "seconds": SECONDS_MAX, "number": COUNT_MAX}
+_DAY: Final = 86400
 _HEAD: Final = """\
 # Configuration
 
@@ -34,8 +35,8 @@ directory. Without a file every default below applies. `config.example.yaml` sho
 
 * **Paths** are relative to the file's folder, or to the working directory where there is no file. `~` works.
   `--data-dir` (relative to the working directory) goes before `data_dir`.
-* **Seconds** are numbers, or text such as `250ms`, `30s`, `5m`, `1h`. **Bytes** are numbers, or text such as `512 MiB`,
-  `1 GiB`, `10 MB`. Where the table gives no bound, durations end at 30 days and numbers at a million.
+* **Seconds** are numbers, or text such as `250ms`, `30s`, `5m`, `1h`, `7d`. **Bytes** are numbers, or text such as
+  `512 MiB`, `1 GiB`, `10 MB`. Where the table gives no bound, durations end at 30 days and numbers at a million.
 * **`${NAME}`** in a value stands for the environment variable `NAME`, and `${NAME:-default}` for `default` where it is
   unset or empty. `$${` is a plain `${`. An unset variable without a default is an error. Inside `{…}` and `[…]` put it
   in quotes. **Secrets** are filled in only by the process that uses them, and are never shown.
@@ -108,7 +109,7 @@ def _bounds(field: FieldInfo, kind: str) -> str:
     elif max(found["ge"], default=0) > 0:
         words.append(f"from {_amount(max(found['ge']), kind)}")
     most = min(found["le"], default=inf)
-    if most < _MOST.get(kind, inf):
+    if most not in (inf, _MOST.get(kind)):
         words.append(f"to {_amount(most, kind)}")
     return f" ({' '.join(words)})" if words else ""
 
@@ -118,7 +119,9 @@ def _amount(number: float, kind: str) -> str:
         for size, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
             if number >= size and number % size == 0:
                 return f"{number // size:g} {unit}"
-    return f"{number:g}"
+    if kind == "seconds" and number >= 2 * _DAY and number % _DAY == 0:
+        return f"{number / _DAY:g}d"
+    return str(int(number)) if number == int(number) else f"{number:g}"
 
 
 def _metadata(field: FieldInfo) -> Iterator[Any]:

@@ -22,6 +22,7 @@ _SECONDS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 
 
 BYTES_MAX: Final = 2**50
 SECONDS_MAX: Final = 30 * 86400.0
+AGE_SECONDS_MAX: Final = 3650 * 86400.0
 COUNT_MAX: Final = 1_000_000
 
 
@@ -74,6 +75,11 @@ Seconds = Annotated[
     float, BeforeValidator(parse_seconds), Field(ge=0, le=SECONDS_MAX), AllowInfNan(allow_inf_nan=False)
 ]
 """Seconds from zero to thirty days; a field may bound it further."""
+
+Age = Annotated[
+    float, BeforeValidator(parse_seconds), Field(ge=0, le=AGE_SECONDS_MAX), AllowInfNan(allow_inf_nan=False)
+]
+"""Seconds up to ten years, for what is kept."""
 
 Count = Annotated[int, BeforeValidator(_number), Field(ge=0, le=COUNT_MAX)]
 """A whole number of things."""

@@ -13,8 +13,9 @@ from typing import Any, Self, TypeVar
 import structlog
 
 from ratchet.bodies.health import StoreHealth
+from ratchet.bodies.retention import Usage
 from ratchet.errors import StoreError
-from ratchet.stores import recovery
+from ratchet.stores import recovery, space
 from ratchet.stores.connection import Runs, reader, writer
 from ratchet.stores.failures import damaged, is_damaged, store_error
 from ratchet.stores.group_commit import PENDING_MAX, GroupCommit, Row, Statement, Write
@@ -63,6 +64,7 @@ class Database:
         steps = migrations(store) if steps is None else steps
 
         def set_up(connection: sqlite3.Connection) -> int:
+            space.prepare(connection, path)
             version = migrate(connection, path, store, steps)
             connection.execute("PRAGMA journal_mode = WAL")
             return version
@@ -121,6 +123,38 @@ class Database:
             self._notice(told)
             raise told from error
 
+    async def usage(self) -> Usage:
+        """How full the file is."""
+        return await self._read(lambda connection: space.usage(connection, self.path))
+
+    async def give_back(self, seconds: float) -> None:
+        """Give free pages back to the file system, a few at a time between commits, for at most so long.
+
+        Raises:
+            StoreError: The disk failed, or the file is damaged.
+        """
+        deadline = _now() + seconds
+        while _now() < deadline:
+            started = _now()
+            if not await self._between(space.release):
+                break
+            await asyncio.sleep(_now() - started)  # whoever writes goes first
+        await self._between(space.checkpoint)
+
+    async def rebuild(self) -> None:
+        """Have a file of an older Ratchet able to shrink, whatever its size; nobody can write meanwhile.
+
+        Raises:
+            StoreError: There is no room for a second copy, or the disk failed.
+        """
+        await self._between(space.rebuild)
+
+    async def _between(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return await self._commits.between(work)
+        except sqlite3.Error as error:
+            raise store_error(self.path, error) from error
+
     async def until_damaged(self) -> None:
         """Wait for damage; for an actor whose next process gets a fresh file.
 
@@ -146,11 +180,9 @@ class Database:
 
     def health(self, rows: int) -> StoreHealth:
         """What to report of this file, given how many rows it holds."""
-        names = (self.path, self.path.with_name(self.path.name + "-wal"))
-        size = sum(name.stat().st_size for name in names if name.exists())
         return StoreHealth(
             path=str(self.path),
-            bytes=size,
+            bytes=space.file_bytes(self.path),
             rows=rows,
             schema_version=self.schema_version,
             pruned=self.pruned,
@@ -176,3 +208,7 @@ def _prepare(path: Path, store: str) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise StoreError(f"{path} cannot be opened ({reason}): check data_dir and its permissions") from error
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

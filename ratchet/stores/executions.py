@@ -27,7 +27,7 @@ _ATTEMPTS = TypeAdapter(list[Attempt])
 # The columns that are fields of the model, stored as they are and stored as JSON.
 _PLAIN = (
     *("execution_id", "task_id", "version", "status", "trace", "priority", "idempotent", "idempotency_key"),
-    *("created_ns", "started_ns", "ended_ns", "cancel_requested"),
+    *("created_ns", "started_ns", "ended_ns", "cancel_requested", "logs_pruned_ns", "spans_pruned_ns"),
 )
 _JSON = ("input", "failure", "progress", "metadata", "source", "lineage", "output")
 _ATTEMPTS_OF = """(SELECT group_concat(record) FROM
@@ -41,6 +41,7 @@ _INSERT = f"""INSERT INTO executions ({", ".join(_STORED)}) VALUES ({", ".join("
     ON CONFLICT (execution_id) DO NOTHING"""  # noqa: S608 - every part is a constant
 _RECORD = """INSERT INTO attempts (execution_id, number, record) VALUES (?, ?, ?)
     ON CONFLICT (execution_id, number) DO UPDATE SET record = excluded.record"""
+_AMEND = "UPDATE attempts SET record = ? WHERE execution_id = ? AND number = ?"
 _START = """UPDATE executions
     SET status = 'running', fence = ?2, started_ns = coalesce(started_ns, ?3), version = ?4
     WHERE execution_id = ?1 AND status = 'queued' AND fence < ?2"""
@@ -88,9 +89,9 @@ class ExecutionStore:
         return await self._change(start, _record(execution_id, attempt))
 
     async def record_attempts(self, attempts: Mapping[str, Attempt]) -> None:
-        """Replace what is recorded of these attempts, by execution, whatever has become of the executions."""
-        rows = [(execution_id, one.number, one.model_dump_json()) for execution_id, one in attempts.items()]
-        await self._database.write(Statement(_RECORD, rows))
+        """Replace what is recorded of these attempts, by execution; of one that was pruned nothing is."""
+        rows = [(one.model_dump_json(), execution_id, one.number) for execution_id, one in attempts.items()]
+        await self._database.write(Statement(_AMEND, rows))
 
     async def requeue(self, execution_id: str, fence: int, attempt: Attempt, *, asked: str | None = None) -> bool:
         """Running back to queued; `attempt` says how the try ended. Returns whether it took effect.

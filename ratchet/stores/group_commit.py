@@ -7,11 +7,11 @@ that collects writes in the event loop and hands each caller its own outcome.
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import structlog
 
@@ -21,6 +21,7 @@ from ratchet.stores.failures import store_error
 
 log = structlog.stdlib.get_logger("stores")
 
+T = TypeVar("T")
 SqlValue = str | int | float | bytes | None
 Row = Sequence[SqlValue]
 
@@ -162,6 +163,10 @@ class GroupCommit:
             self._patience.cancel()
             self._patience = None
         self._wake.set()
+
+    async def between(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return `work(connection)`, called in the connection's thread between two commits."""
+        return await self._connection.run(work)
 
     async def _run(self) -> None:
         while True:

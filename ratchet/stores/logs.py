@@ -19,6 +19,7 @@ from ratchet.stores.arrivals import Arrivals
 from ratchet.stores.bounds import PAGE_BYTES_MAX, take
 from ratchet.stores.database import Database
 from ratchet.stores.group_commit import SqlValue, Statement
+from ratchet.stores.rows import Rows, RowTable
 from ratchet.stores.writing import Writing
 
 LIMIT_MAX = 1_000
@@ -34,16 +35,31 @@ _LAST = "SELECT attempt, sequence FROM logs WHERE execution_id = ? ORDER BY atte
 _SEVERE = LEVELS.index("warn")  # what the partial index `logs_severe` holds
 _CURSOR = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})")
 
+_TABLE = RowTable(
+    next_id="SELECT execution_id FROM log_counts WHERE execution_id > ? ORDER BY execution_id LIMIT 1",
+    last_ns="SELECT at_ns FROM logs WHERE execution_id = ? ORDER BY attempt DESC, sequence DESC LIMIT 1",
+    count="SELECT coalesce(sum(rows), 0) FROM log_counts WHERE execution_id = ?",
+    delete="""DELETE FROM logs WHERE execution_id = ? AND (attempt, sequence) IN
+        (SELECT attempt, sequence FROM logs WHERE execution_id = ? ORDER BY attempt, sequence LIMIT ?)""",
+    beside=("DELETE FROM log_counts WHERE execution_id = ?",),
+    after="UPDATE log_total SET rows = rows - changes()",
+)
+
 Position = tuple[int, int]  # (attempt, sequence)
 
 
 class LogStore:
-    """Log records in SQLite."""
+    """Log records in SQLite.
+
+    Attributes:
+        rows: Them by execution, for pruning.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._arrivals = Arrivals()
         self._writing = Writing(database.hurry)
+        self.rows = Rows(database, _TABLE)
 
     async def append(self, request: AppendLogs) -> None:
         """Record a batch; records that are known already are ignored. Durable when it returns.

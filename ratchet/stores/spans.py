@@ -15,6 +15,7 @@ from ratchet.models import Span
 from ratchet.stores.bounds import take
 from ratchet.stores.database import Database
 from ratchet.stores.group_commit import SqlValue, Statement
+from ratchet.stores.rows import Rows, RowTable
 from ratchet.stores.writing import Writing
 
 LIMIT_MAX = 10_000
@@ -31,13 +32,29 @@ _READ = f"""SELECT {_COLUMNS} FROM spans WHERE execution_id = ?
     ORDER BY start_ns, attempt, sequence LIMIT ?"""  # noqa: S608 - every part is a constant
 _COUNT = "SELECT count(*) FROM spans INDEXED BY spans_start WHERE execution_id = ?"
 
+_TABLE = RowTable(
+    next_id="SELECT execution_id FROM spans WHERE execution_id > ? ORDER BY execution_id LIMIT 1",
+    last_ns="""SELECT start_ns FROM spans INDEXED BY spans_start WHERE execution_id = ?
+        ORDER BY start_ns DESC LIMIT 1""",
+    count=_COUNT,
+    delete="""DELETE FROM spans WHERE execution_id = ? AND (attempt, sequence) IN
+        (SELECT attempt, sequence FROM spans WHERE execution_id = ? ORDER BY attempt, sequence LIMIT ?)""",
+    beside=(),
+    after="UPDATE span_total SET rows = rows - changes()",
+)
+
 
 class TraceStore:
-    """Spans in SQLite."""
+    """Spans in SQLite.
+
+    Attributes:
+        rows: Them by execution, for pruning.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._writing = Writing(database.hurry)
+        self.rows = Rows(database, _TABLE)
 
     async def append(self, request: AppendSpans) -> None:
         """Record a batch; spans that are known already are ignored. Durable when it returns.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ratchet.bodies.executions import ListExecutions
+from ratchet.bodies.retention import ListStored, PruneRows
 from ratchet.bodies.telemetry import AppendLogs, ReadLogs, ReadSpans
 from ratchet.messages import ReadAudit
 from ratchet.models import LEVELS, Attempt, Execution, LogRecord, Source, Status
@@ -17,6 +18,7 @@ from ratchet.stores.audit import AuditStore
 from ratchet.stores.database import Database
 from ratchet.stores.executions import ExecutionStore
 from ratchet.stores.logs import LogStore
+from ratchet.stores.pruning import PruningStore, StoreName
 from ratchet.stores.spans import TraceStore
 
 # What may be read from end to end: tables of one row a status, a file or at all; subqueries, which are limited; and the
@@ -107,6 +109,52 @@ async def test_every_query_for_the_audit_log_uses_an_index(tmp_path: Path, state
     found = queries(statements, "FROM audit")
     assert len(found) == 16
     assert await scans(tmp_path / "x.db", "executions", found) == []
+
+
+async def test_every_query_that_prunes_uses_an_index(tmp_path: Path, statements: list[str]):
+    names: tuple[StoreName, ...] = ("logs", "spans")
+    async with Database.open(tmp_path / "x.db", store="executions") as database:
+        await ExecutionStore(database).insert(
+            Execution(
+                execution_id="e",
+                task_id="t",
+                version="v",
+                status=Status.COMPLETED,
+                input={},
+                source=Source(kind="cli"),
+                created_ns=1,
+                ended_ns=1,
+            )
+        )
+        store = PruningStore(database)
+        await store.finished()
+        await store.ended(["e"])
+        for name in names:
+            await store.mark(name, ["e"])
+            await store.listed(name, 5)
+            await store.done(name, ["e"])
+        await store.families((0, ""), ended_before_ns=5, limit=5, held=lambda _: False)
+        await store.remove(["e"])
+        await store.audit_limit(5)
+        await store.audit_before(5)
+        await store.remove_audit(5)
+
+    found = queries(statements, "executions", "prunings", "audit")
+    assert len(found) > 10
+    assert await scans(tmp_path / "x.db", "executions", found) == []
+
+
+@pytest.mark.parametrize(("name", "kind"), [("logs", LogStore), ("spans", TraceStore)])
+async def test_every_query_that_prunes_rows_uses_an_index(
+    tmp_path: Path, statements: list[str], name: str, kind: type[LogStore | TraceStore]
+):
+    async with Database.open(tmp_path / "x.db", store=name) as database:
+        rows = kind(database).rows
+        await rows.stored(ListStored())
+        for dry_run in (True, False):
+            await rows.prune(PruneRows(execution_ids=["e"], dry_run=dry_run))
+
+    assert await scans(tmp_path / "x.db", name, queries(statements, name, "log_", "span")) == []
 
 
 async def test_every_query_for_logs_uses_an_index(tmp_path: Path, statements: list[str]):

@@ -160,6 +160,8 @@ def _summary(execution: Execution, fetched: Fetched, shown: Sequence[StoredLogRe
         summary["last"] = [_brief(one) for one in fetched.last]
     if any(one.telemetry == "incomplete" for one in execution.attempts):
         summary["incomplete"] = True
+    if execution.logs_pruned_ns is not None:
+        summary["pruned_at"] = iso(execution.logs_pruned_ns)
     return summary
 
 
@@ -175,6 +177,7 @@ def _summary_text(execution: Execution, summary: JsonObject, preceding: Sequence
             f"{execution.task_id} ({execution.status.value}): {summary['total']} log records"
             + (f" ({counts}), {summary['shown']} of them here." if counts else "."),
             "Some records were lost with the process that made them." if summary.get("incomplete") else None,
+            f"The log was removed at {summary['pruned_at']} (`retention.logs`)." if "pruned_at" in summary else None,
             f"First error, {error['timestamp']}: {error['message']}" if error else None,
             "Before it:\n" + "\n".join(f"  {one}" for one in preceding) if preceding else None,
             "Last records:\n" + "\n".join(f"  {one}" for one in summary["last"]) if "last" in summary else None,

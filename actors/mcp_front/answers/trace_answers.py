@@ -282,6 +282,8 @@ def _insights(execution: Execution, page: SpanPage, whole: Trace) -> list[str]:
         found.append("It has not ended: a span appears once it is finished.")
     elif not page.spans and not execution.trace:
         found.append("It ran with trace: false, so its task's spans were not stored.")
+    if execution.spans_pruned_ns is not None:
+        found.append(f"Its spans were removed at {iso(execution.spans_pruned_ns)}, as `retention.spans` says.")
     return found
 
 

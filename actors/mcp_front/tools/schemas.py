@@ -221,6 +221,7 @@ LOG_SUMMARY: JsonObject = {
         },
         "last": listed({"type": "string"}, "The newest records, where this page does not reach them."),
         "incomplete": {"type": "boolean", "description": "Records were lost with the process that made them."},
+        "pruned_at": {"type": "string", "description": "When the log was removed, as `retention.logs` says."},
     },
     "required": ["total", "counts", "shown"],
 }
