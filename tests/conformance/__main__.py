@@ -20,7 +20,7 @@ def main() -> int:
     """Run it for every version; the exit code."""
     try:
         installed = suite.install(_INSTALLED)
-        config: Json = {"mcp": {"server": {"expose_tasks": ["*"]}}}
+        config: Json = {"mcp": {"server": {"expose_tasks": ["*"]}}, "llm": {"routes": ["caller"]}}
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
             with started_project(place / "project", tasks=fixtures(), config=config) as project:
