@@ -144,9 +144,9 @@ class ActorHost:
 
     def database(self, name: str, *, store: str) -> "AbstractAsyncContextManager[Database]":
         """A store file of the project, as `Database.open` opens it."""
-        return Database.open(self.setup.config.data_dir / name, store=store)
         from ratchet.stores.database import Database  # a command that asks a supervisor has no use for it
 
+        return Database.open(self.setup.config.data_dir / name, store=store)
 
     async def farewell(self, seconds: float = FAREWELL_SECONDS) -> None:
         """Take no more calls, and answer those at work: the last act of an actor on its link.
