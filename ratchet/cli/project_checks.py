@@ -20,6 +20,7 @@ from ratchet.bodies.executions import Catalogue, ListTasks
 from ratchet.bodies.health import Health
 from ratchet.cli.checks import Check, probe_imports
 from ratchet.cli.connection import connect
+from ratchet.cli.node_view import overview
 from ratchet.cli.quantities import size
 from ratchet.config import Config, load_config
 from ratchet.errors import NotRunningError, RatchetError
@@ -177,6 +178,7 @@ def check_running(project: Project, running: SupervisorStatus) -> Iterator[Check
     if not ill:
         yield Check("actors", "ok", ", ".join(child.name for child in running.children))
     yield _messages(counters)
+    yield from _nodes(health)
     yield from _task_files(catalogue)
 
 
@@ -204,6 +206,17 @@ def _peers(health: Health) -> Iterator[Check]:
             yield Check(f"peer {peer.name}", "failed", peer.liveness, advice)
         elif peer.draining:
             yield Check(f"peer {peer.name}", "ok", "draining: it finishes what it began, and takes nothing more")
+
+
+def _nodes(health: Health) -> Iterator[Check]:
+    """Where machines may join: whether those that did are there."""
+    if health.cluster is None:
+        return
+    yield Check("cluster", "ok", overview(health.cluster))
+    for node in health.cluster.nodes:
+        if node.status == "enrolled" and not node.connected:
+            advice = "see that `ratchet worker` runs there; `ratchet node drain` or `revoke` where it is not meant to"
+            yield Check(f"node {node.name}", "warning", "not connected", advice)
 
 
 def _task_files(catalogue: Catalogue) -> Iterator[Check]:

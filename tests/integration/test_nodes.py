@@ -4,9 +4,13 @@ are whatever a node could be."""
 import asyncio
 import os
 import secrets
+import socket
 import stat
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 import zmq
@@ -35,7 +39,7 @@ from ratchet.messages import (
     RUN_ATTEMPT,
 )
 from ratchet.version import VERSION
-from tests.harness import BOUND_SECONDS, RunningProject, eventually_async, started_project
+from tests.harness import BOUND_SECONDS, RunningProject, eventually_async, folder_project, started_project
 from tests.integration.command_line import CommandLine, Ran
 
 SHORT_SECONDS = 0.6  # for what does not answer
@@ -235,6 +239,37 @@ async def test_without_a_key_that_is_enrolled_nothing_is_heard(cli: CommandLine)
                 pass
 
 
+# --- being seen ------------------------------------------------------------------------------------------------------
+
+
+async def test_whoever_asks_how_the_head_is_hears_of_its_nodes(cli: CommandLine) -> None:
+    endpoint, curve = await joined(cli, "seen")
+    doctor = (await ran(cli, "doctor")).out
+    assert "node seen" in doctor
+    assert "not connected" in doctor
+    async with cli.project.client() as agent:
+        told = (await agent.call_tool("get_system_health", {})).structured_content
+        assert told is not None
+        assert "node seen is not connected" in told["problems"]
+        async with connected(endpoint, curve, "node:seen"):
+            told = (await agent.call_tool("get_system_health", {})).structured_content
+            assert told is not None
+            assert told["cluster"]["address"] == endpoint
+            assert [one["connected"] for one in told["cluster"]["nodes"] if one["name"] == "seen"] == [True]
+            assert "node seen is not connected" not in told["problems"]
+
+
+async def test_the_names_of_nodes_are_completed(cli: CommandLine) -> None:
+    await joined(cli, "completed")
+    offered = await asyncio.to_thread(
+        cli.run_process,
+        COMP_WORDS="ratchet node drain comp",
+        COMP_CWORD="3",
+        _RATCHET_COMPLETE="complete_bash",
+    )
+    assert offered.out.split() == ["completed"]
+
+
 # --- draining and revoking ---------------------------------------------------------------------------------------
 
 
@@ -318,6 +353,18 @@ def test_without_a_cluster_the_commands_say_how_to_have_one(shared_project: Runn
     assert ran.code != 0
     assert "set cluster.listen" in ran.err
     assert not (shared_project.data_dir / "nodes.db").exists()
+
+
+def test_a_port_that_is_taken_is_a_failed_start_that_names_the_key(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        with folder_project(tmp_path / "project", tasks={}, config={"cluster": {"listen": listen}}) as project:
+            ran = subprocess.run(
+                [sys.executable, "-P", "-m", "supervisor", "--config", str(project.config_path)],
+                env=project.environ, capture_output=True, text=True, timeout=BOUND_SECONDS, check=False,
+            )  # fmt: skip
+    assert ran.returncode == 1
+    assert f"cluster.listen {listen} cannot be bound" in ran.stderr
 
 
 def test_the_report_of_the_start_says_where_nodes_connect(cli: CommandLine) -> None:

@@ -8,6 +8,7 @@ from ratchet.models import JsonObject
 
 _COUNTERS_MAX = 30
 _PEERS_MAX = 40
+_NODES_MAX = 40
 
 
 def health(runner: Health | None, others: Mapping[str, Health | None], front: Health) -> Answer:
@@ -33,6 +34,7 @@ def health(runner: Health | None, others: Mapping[str, Health | None], front: He
         "counters": _counters(known),
         "tasks": None if runner is None else runner.tasks,
         "broken_files": None if runner is None else runner.broken_files,
+        "cluster": _cluster(runner),
     }
     return Answer(structured, _text(structured))
 
@@ -46,6 +48,9 @@ def _problems(runner: Health | None, others: Mapping[str, Health | None], peers:
     found += [f"{role} did not answer" for role, one in others.items() if one is None and role in present]
     if runner.broken_files:
         found.append(f"{runner.broken_files} task files cannot be loaded: list_available_tasks shows why")
+    if runner.cluster is not None:
+        away = (one for one in runner.cluster.nodes if one.status == "enrolled" and not one.connected)
+        found += [f"node {one.name} is not connected" for one in away][:_NODES_MAX]
     queued = runner.executions.get("queued", 0)
     for store in (store for one in (runner, *others.values()) if one is not None for store in one.stores):
         if store.damaged:
@@ -84,6 +89,15 @@ def _queue(runner: Health | None) -> JsonObject | None:
     }
 
 
+def _cluster(runner: Health | None) -> JsonObject | None:
+    """Where nodes connect, and how they are; keys and machines are the operator's business."""
+    if runner is None or runner.cluster is None:
+        return None
+    told = {"name", "status", "connected", "version", "workers", "slots", "slots_busy"}
+    nodes = [one.model_dump(include=told) for one in runner.cluster.nodes[:_NODES_MAX]]
+    return {"address": runner.cluster.address, "nodes": nodes}
+
+
 def _counters(known: Sequence[Health]) -> JsonObject:
     """What was dropped, late, expired or refused, by process; only where there is any."""
     found = {f"{one.name}.{name}": count for one in known for name, count in one.counters.items() if count}
@@ -92,6 +106,7 @@ def _counters(known: Sequence[Health]) -> JsonObject:
 
 def _text(structured: JsonObject) -> str:
     queue, counters = structured["queue"], structured["counters"]
+    nodes: list[JsonObject] = [] if structured["cluster"] is None else structured["cluster"]["nodes"]
     return paragraphs(
         [
             f"Ratchet {structured['version']} is {structured['status']}.",
@@ -105,9 +120,16 @@ def _text(structured: JsonObject) -> str:
                 f"{one['name']}: {one['liveness']}{', draining' if one['draining'] else ''}"
                 for one in structured["actors"]
             ),
+            *(_node_line(one) for one in nodes),
             *(f"{one['path']}: {one['rows']} rows, {one['bytes']} bytes" for one in structured["stores"]),
             "Drops and refusals: " + ", ".join(f"{name} {count}" for name, count in counters.items())
             if counters
             else "Nothing was dropped.",
         ]
     )
+
+
+def _node_line(node: JsonObject) -> str:
+    away = "" if node["connected"] else "not "
+    busy = f"{node['slots_busy']} of {node['slots']} slots busy"
+    return f"node {node['name']}: {node['status']}, {away}connected, {busy}"

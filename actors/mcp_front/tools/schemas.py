@@ -289,6 +289,10 @@ HEALTH: dict[str, JsonObject] = {
     "counters": {"type": "object", "description": "Whatever was dropped, late, expired or refused."},
     "tasks": {"type": ["integer", "null"]},
     "broken_files": {"type": ["integer", "null"]},
+    "cluster": {
+        "type": ["object", "null"],
+        "description": "address, nodes: name, status, connected, version, workers, slots, slots_busy.",
+    },
 }
 
 _SUGGESTION: JsonObject = {
