@@ -13,7 +13,7 @@ import structlog
 from actors.task_runner.catalogue import Catalogue
 from actors.task_runner.families import Families
 from actors.task_runner.ledger import Ledger, undisturbed
-from actors.task_runner.live import Live, new_attempt, undelivered
+from actors.task_runner.live import Live, new_attempt, undelivered, with_attempt
 from actors.task_runner.losses import Losses
 from actors.task_runner.queue import ReadyQueue
 from actors.task_runner.reports import Reports, Spawn
@@ -143,16 +143,19 @@ class Dispatcher:
                 worker.release(execution_id, fence)
                 return self.enqueue(live)
             attempt = new_attempt(fence, worker=worker.name, incarnation=worker.incarnation)
+            live.ordering = True  # as soon as it is seen to run: a worker that does not hold it has not got it yet
             await self._ledger.apply(live, Placed(), attempt=attempt)
         except RequestError as error:
             worker.release(execution_id, fence)
             failure = Failure(category=Category.TASK_BROKEN, type=type(error).__name__, message=error.message)
             await self._settle(live, Unrunnable(failure), None)
         except StaleFenceError:  # cancelled meanwhile
+            live.ordering = False
             worker.release(execution_id, fence)
             self.fill()
         except UnavailableError as error:
             log.error("an attempt could not be started; trying again", execution=execution_id, error=error.message)
+            live.ordering = False
             worker.release(execution_id, fence)
             await asyncio.sleep(_STORE_RETRY_SECONDS)
             self.enqueue(live)
@@ -212,8 +215,7 @@ class Dispatcher:
         return None
 
     def _amend(self, live: Live, attempt: Attempt) -> None:
-        others = [one for one in live.execution.attempts if one.fence != attempt.fence]
-        live.amend(attempts=[*others, attempt])
+        live.amend(attempts=with_attempt(live.execution, attempt).attempts)
 
     async def cancel(self, live: Live, reason: str) -> None:
         """Ask an execution to stop; idempotent.
@@ -309,7 +311,8 @@ class Dispatcher:
 
     async def _undelivered(self, live: Live, fence: int) -> None:
         attempt = live.attempt
-        assert attempt is not None
+        if attempt is None or attempt.fence != fence:  # found out in another way meanwhile
+            return
         ended = undelivered(attempt)
         tries = sum(one.failure == ended.failure for one in live.execution.attempts)
         event = Undelivered(fence) if tries < _UNDELIVERED_MAX else Ended(fence, ended.failure)

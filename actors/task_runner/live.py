@@ -80,9 +80,10 @@ def restored(execution: Execution, asks: frozenset[str] = frozenset()) -> Live:
 
 
 def with_attempt(execution: Execution, attempt: Attempt, **changes: Any) -> Execution:
-    """The execution with `attempt` in place of the one of the same fence, or added."""
+    """The execution with `attempt` in place of the one of the same fence, or added; the newest stays the last."""
     others = [one for one in execution.attempts if one.fence != attempt.fence]
-    return execution.model_copy(update={"attempts": [*others, attempt], **changes})
+    attempts = sorted([*others, attempt], key=lambda one: one.fence)
+    return execution.model_copy(update={"attempts": attempts, **changes})
 
 
 def new_attempt(fence: int, *, worker: str, incarnation: str) -> Attempt:
