@@ -129,8 +129,11 @@ class AskDesk:
             pending = await self._begin(live, body)
         return _answer(await asyncio.shield(pending.end))
 
-    async def withdraw(self, body: WithdrawAsks, _request: Request) -> Empty:
-        """The task does not wait any more for what this call asked."""
+    async def withdraw(self, body: WithdrawAsks, request: Request) -> Empty:
+        """The task does not wait any more for what this call asked; said by the worker that runs it."""
+        live = self._ledger.live.get(body.execution_id)
+        if live is None or live.attempt is None or live.attempt.worker != request.source:
+            return Empty()
         prefix = key_prefix(body.execution_id, body.fence, body.call_id)
         for pending in [one for key, one in self._pending.items() if key.startswith(prefix)]:
             await self._give_up(pending, "withdrawn", "the task no longer waits for the answer")

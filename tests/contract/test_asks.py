@@ -66,7 +66,7 @@ class World:
 
     async def run(self) -> Live:
         """An execution of Alice's that runs, with Alice at hand."""
-        attempt = Attempt(number=1, fence=1, started_ns=1)
+        attempt = Attempt(number=1, fence=1, started_ns=1, worker="worker:1")
         execution = Execution(
             execution_id="e1",
             task_id="ask",
@@ -190,6 +190,8 @@ async def test_one_that_a_client_carries_waits_for_it(world: World) -> None:
 async def test_the_end_of_the_attempt_and_of_the_call_close_it(world: World) -> None:
     live = await world.run()
     withdrawn = await world.ask()
+    await world.desk.withdraw(WithdrawAsks(execution_id="e1", fence=1, call_id=7), request("worker:2"))
+    assert len(world.desk) == 1, "another worker has no say in it"
     await world.desk.withdraw(WithdrawAsks(execution_id="e1", fence=1, call_id=7), request("worker:1"))
     with pytest.raises(LlmUnavailableError, match="no longer waits"):
         await withdrawn

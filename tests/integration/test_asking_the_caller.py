@@ -14,7 +14,7 @@ from tests.integration.agents import WAY_IDS, WAYS, Agent, agent
 from tests.integration.caller_model import CallerModel, Round, rounds_of
 from tests.integration.test_llm_tasks import spans_of
 
-UNATTENDED_SECONDS = 3.0
+UNATTENDED_SECONDS = 2.0
 
 TASKS = {
     "asking": """
