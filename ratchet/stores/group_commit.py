@@ -26,7 +26,7 @@ SqlValue = str | int | float | bytes | None
 Row = Sequence[SqlValue]
 
 PENDING_MAX = 10_000  # writes waiting for a commit
-PATIENCE_SECONDS = 0.05  # what a patient write waits for others to share its commit with
+PATIENCE_SECONDS = 0.025  # what a patient write waits for others to share its commit with: no call gets an accept for it
 BATCH_ROWS_MAX = 5_000  # rows in one transaction: bounds how long the last caller of a burst waits for the first
 
 _OWN_FAULT = (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, TypeError)  # raised by a single statement
