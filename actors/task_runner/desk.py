@@ -298,7 +298,7 @@ class Desk:
 
     def _view(self, execution: Execution) -> Execution:
         if execution.status is not Status.QUEUED:
-            return execution
+            return self._dispatcher.reports.seen(execution)
         return execution.model_copy(update={"waiting_for": self._waiting_for(execution)})
 
     def _waiting_for(self, execution: Execution) -> str:

@@ -128,10 +128,13 @@ class Reports:
         else:
             outdated = outdated and body.fence <= _OUTDATED_MAX
         event = Undelivered(body.fence) if outdated else Ended(body.fence, body.failure)
-        effect = await self._ledger.apply(live, event, attempt=attempt, output=body.output)
-        if carries:
+        if carries:  # whoever waits for the end must not be told that something is missing
             self._unproven[body.execution_id] = attempt.model_copy(update={"telemetry": None})
-            live.execution = self.seen(live.execution)
+        try:
+            effect = await self._ledger.apply(live, event, attempt=attempt, output=body.output)
+        except BaseException:
+            self._unproven.pop(body.execution_id, None)
+            raise
         self._follow(live, effect)
 
     async def _find_earlier(self, body: AttemptReport, source: str) -> None:

@@ -72,6 +72,7 @@ async def test_what_a_short_execution_logged_is_stored_once_the_disk_of_the_log_
         with full_disk(project, "log-store"):
             ended = await client.call(messages.SUBMIT, saying("exec_a"))
             assert ended.status is Status.COMPLETED  # nobody waits for the log
+            assert ended.attempts[0].telemetry is None  # nor is told that it is incomplete before that is known
             await eventually_async(
                 lambda: "a store does not take telemetry; trying again" in events(project), "refused"
             )
