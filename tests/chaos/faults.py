@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import sys
 import time
 from collections import Counter
 from collections.abc import Coroutine, Sequence
@@ -63,6 +64,7 @@ class Faults:
         slots = asyncio.Semaphore(_AT_A_TIME)
         async with asyncio.TaskGroup() as strikes:
             for fault in schedule:
+                self.told.falls(fault.at)
                 await self.told.until(fault.at)
                 # A supervisor is struck alone, since all else goes with it, and so is what shall outlast a lease: it
                 # begins anew with every runner. Nobody is struck by two at a time.
@@ -71,6 +73,7 @@ class Faults:
                 for _ in range(taken):
                     await slots.acquire()
                 strikes.create_task(self._freeing(slots, taken, self._strike(fault)))
+            self.told.falls(sys.maxsize)
 
     async def _freeing(self, slots: asyncio.Semaphore, count: int, work: Coroutine[Any, Any, None]) -> None:
         try:

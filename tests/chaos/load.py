@@ -31,6 +31,7 @@ MCP_CALLERS: Final = 2
 PATIENCE_SECONDS: Final = 180.0
 _WAIT_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.05
+_AHEAD_MAX: Final = 300
 _EXECUTIONS_PER_COMMAND: Final = 100
 _COMMAND_SECONDS: Final = 60.0
 
@@ -64,6 +65,7 @@ class Told:
         asked_again: Requests without an answer, by what came instead.
         complaints: What a client must not see.
         moved: Set whenever `ended` grows.
+        due: The fault that waits for its turn falls after so many ends: the load does not run far ahead of it.
     """
 
     accepted: dict[str, str] = field(default_factory=dict[str, str])
@@ -75,6 +77,8 @@ class Told:
     asked_again: Counter[str] = field(default_factory=Counter[str])
     complaints: list[str] = field(default_factory=list[str])
     moved: asyncio.Event = field(default_factory=asyncio.Event)
+    due: int = 0
+    fallen: asyncio.Event = field(default_factory=asyncio.Event)
 
     def end(self) -> None:
         """One more has ended."""
@@ -86,6 +90,17 @@ class Told:
         while self.ended < ended:
             self.moved.clear()
             await self.moved.wait()
+
+    async def keep_pace(self) -> None:
+        """Return when there are not too many ends since the next fault should have fallen."""
+        while self.ended > self.due + _AHEAD_MAX:
+            self.fallen.clear()
+            await self.fallen.wait()
+
+    def falls(self, due: int) -> None:
+        """A fault falls; the next one falls after `due` ends."""
+        self.due = due
+        self.fallen.set()
 
 
 class Load:
@@ -108,7 +123,8 @@ class Load:
                 callers.create_task(self._agent())
             callers.create_task(self._commands())
 
-    def _next(self) -> tuple[int, str] | None:
+    async def _next(self) -> tuple[int, str] | None:
+        await self.told.keep_pace()
         number = next(self._numbers, None)
         if number is None:
             return None
@@ -127,7 +143,7 @@ class Load:
             await link.close()
 
     async def _caller(self, link: "_Link") -> None:
-        while (work := self._next()) is not None:
+        while (work := await self._next()) is not None:
             number, task_id = work
             execution_id = f"exec_chaos_{self._seed}_{number}"
             self.told.tried[execution_id] = task_id
@@ -183,7 +199,7 @@ class Load:
     async def _agent(self) -> None:
         agent = _Agent(self._project)
         try:
-            while (work := self._next()) is not None:
+            while (work := await self._next()) is not None:
                 await self._through_mcp(agent, *work)
                 self.told.end()
         finally:
@@ -227,7 +243,7 @@ class Load:
     async def _commands(self) -> None:
         for part in range(1, self._executions // _EXECUTIONS_PER_COMMAND + 1):
             await self.told.until((part - 1) * _EXECUTIONS_PER_COMMAND)
-            if (work := self._next()) is None:
+            if (work := await self._next()) is None:
                 return
             await self._command(*work)
             self.told.end()

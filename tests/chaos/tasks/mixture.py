@@ -97,7 +97,7 @@ def family(ctx: Context, number: int, children: int = 2) -> int:
 def asking(ctx: Context, number: int) -> str:
     """Asks an LLM; where the gateway is struck, it is told so and asks again."""
     _mark(ctx, "effect")
-    for _ in range(50):
+    for _ in range(400):
         try:
             return ctx.llm.complete(f"number {number}").text
         except RatchetError as error:
