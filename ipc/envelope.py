@@ -2,7 +2,8 @@
 
 On the wire an envelope is the array `[version, kind, key, source, target, method, remaining_ms, idempotent, trace,
 credit, body, patient]`. The array is frozen and append-only: later versions add elements (no maps) at its end, readers
-ignore what they do not know. Bodies are opaque here.
+ignore what they do not know. Bodies are opaque here. A body that travels beside the array (`ipc.codec`) has a number in
+its place.
 """
 
 from enum import IntEnum
@@ -22,6 +23,7 @@ REMAINING_MS_MAX = 2**53
 CREDIT_MAX = 2**53
 OVERHEAD_BYTES = 160  # about what an envelope weighs beside its body
 
+_BODY = 9  # of an envelope; its array begins with the version
 _ELEMENTS = 11
 _ELEMENTS_MAX = 32
 
@@ -123,13 +125,32 @@ def fitting_trace(trace: str | None) -> str | None:
     return trace if trace is None or (len(trace) <= TRACE_CHARS_MAX and trace.isascii()) else None
 
 
-def to_wire(envelope: Envelope) -> tuple[object, ...]:
-    """The array form."""
-    return (PROTOCOL_VERSION, *envelope)
+def to_wire(envelope: Envelope, attached_as: int | None = None) -> tuple[object, ...]:
+    """The array form.
+
+    Args:
+        envelope: Of which.
+        attached_as: What stands for its body, where that is attached.
+    """
+    if attached_as is None:
+        return (PROTOCOL_VERSION, *envelope)
+    return (PROTOCOL_VERSION, *envelope[:_BODY], attached_as, *envelope[_BODY + 1 :])
 
 
-def from_wire(item: object) -> Envelope:
+def attachment_of(item: object) -> int | None:
+    """The number that an unpacked array has in place of its body; None where it has its body, or is no envelope."""
+    if not _is_tuple(item) or len(item) < _ELEMENTS:
+        return None
+    body: object = item[_BODY + 1]
+    return body if type(body) is int else None
+
+
+def from_wire(item: object, attached: bytes | None = None) -> Envelope:
     """The envelope that `item`, an unpacked array, stands for.
+
+    Args:
+        item: The array.
+        attached: The body, where it is attached.
 
     Raises:
         MalformedError: An element is missing, of another type, or beyond its limit.
@@ -137,6 +158,8 @@ def from_wire(item: object) -> Envelope:
     if not _is_tuple(item) or not _ELEMENTS <= len(item) <= _ELEMENTS_MAX:
         raise MalformedError(f"an envelope is an array of {_ELEMENTS} to {_ELEMENTS_MAX} elements, not {item!r:.80}")
     version, kind, key, source, target, method, remaining_ms, idempotent, trace, credit, body = item[:_ELEMENTS]
+    if attached is not None:
+        body = attached
     known = _KINDS.get(kind) if type(kind) is int else None
     if (  # one expression, since this runs for every envelope; what is wrong with a bad one is found out afterwards
         known is None

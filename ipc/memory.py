@@ -8,11 +8,11 @@ may be replaced to have them late or twice, and `cut` is what the death of a pro
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from functools import partial
 
-from ipc.codec import decode_batch, encode_batch
+from ipc.codec import decode_message, encode_message
 from ipc.envelope import Envelope
 from ipc.errors import MalformedError
 from ipc.sending import Outcome, Sender
@@ -49,7 +49,10 @@ class MemoryNetwork:
             link.pump()
 
     def carry(self, identity: bytes, frame: bytes, deliver: Callable[[bytes], None], *, to_hub: bool) -> None:
-        """Take a frame of a link, or for it, to the other end; those of one direction stay in order."""
+        """Take a frame of a link, or for it, to the other end; those of one direction stay in order.
+
+        The attachments of a message go where its frame, the first part, is delivered.
+        """
         if not self.drop(identity, frame):
             deliver(frame)
 
@@ -69,9 +72,9 @@ def _drop_nothing(_identity: bytes, _frame: bytes) -> bool:
     return False
 
 
-def _decode(frame: bytes, counters: Counter[str]) -> list[Envelope]:
+def _decode(parts: Sequence[bytes], counters: Counter[str]) -> list[Envelope]:
     try:
-        return decode_batch(frame)
+        return decode_message(parts)
     except MalformedError:
         counters["malformed"] += 1
         return []
@@ -114,7 +117,7 @@ class MemoryHubTransport:
 
     def answer(self, route: bytes, envelope: Envelope) -> None:
         """Send one envelope to a stranger, if that is possible at once."""
-        if self._transmit(route, encode_batch([envelope])) is not Outcome.SENT:
+        if self._transmit(route, encode_message([envelope])) is not Outcome.SENT:
             self._counters["dropped.answer"] += 1
 
     def forget(self, route: bytes) -> list[Envelope]:
@@ -141,16 +144,16 @@ class MemoryHubTransport:
             for link in tuple(self._network.links.values()):
                 link.plug(connected=False)
 
-    def arrive(self, identity: bytes, frame: bytes) -> None:
-        """A frame of a link; for the other end."""
-        asyncio.get_running_loop().call_soon(self._take, identity, frame, context=self._context)
+    def arrive(self, identity: bytes, frame: bytes, attachments: Sequence[bytes] = ()) -> None:
+        """A message of a link; for the other end."""
+        asyncio.get_running_loop().call_soon(self._take, identity, [frame, *attachments], context=self._context)
 
     def miss(self) -> None:
         """A link left; for the other end."""
         asyncio.get_running_loop().call_soon(self._unplugged, context=self._context)
 
-    def _take(self, identity: bytes, frame: bytes) -> None:
-        envelopes = _decode(frame, self._counters) if self._open else []
+    def _take(self, identity: bytes, parts: list[bytes]) -> None:
+        envelopes = _decode(parts, self._counters) if self._open else []
         if envelopes:
             self._receive(identity, envelopes)
 
@@ -161,11 +164,11 @@ class MemoryHubTransport:
     def _on_lost(self, route: bytes, envelopes: list[Envelope]) -> None:
         self._lost(route, envelopes)
 
-    def _transmit(self, route: bytes, frame: bytes) -> Outcome:
+    def _transmit(self, route: bytes, parts: list[bytes]) -> Outcome:
         link = self._network.links.get(route)
         if link is None or not self._open:
             return Outcome.GONE
-        return link.push(frame)
+        return link.push(*parts)
 
 
 class MemoryLinkTransport:
@@ -176,7 +179,7 @@ class MemoryLinkTransport:
         self.identity = b""
         self._context = Context()
         self._connection = 0
-        self._inbox: deque[bytes] = deque()
+        self._inbox: deque[list[bytes]] = deque()
         self._open = False
         self._up = False
         self._pumping = False
@@ -218,11 +221,11 @@ class MemoryLinkTransport:
         self._sender.close()
         self.cut()
 
-    def push(self, frame: bytes) -> Outcome:
-        """A frame of the hub; for the other end."""
+    def push(self, frame: bytes, *attachments: bytes) -> Outcome:
+        """A message of the hub; for the other end."""
         if len(self._inbox) >= FRAMES_IN_FLIGHT:
             return Outcome.FULL
-        self._network.carry(self.identity, frame, partial(self._arrive, self._connection), to_hub=False)
+        self._network.carry(self.identity, frame, partial(self._arrive, self._connection, attachments), to_hub=False)
         return Outcome.SENT
 
     def pump(self) -> None:
@@ -261,9 +264,9 @@ class MemoryLinkTransport:
         self._connection += 1
         self._inbox.clear()
 
-    def _arrive(self, connection: int, frame: bytes) -> None:
+    def _arrive(self, connection: int, attachments: Sequence[bytes], frame: bytes) -> None:
         if connection == self._connection:
-            self._inbox.append(frame)
+            self._inbox.append([frame, *attachments])
             self.pump()
 
     def _tell(self, connected: bool) -> None:
@@ -281,11 +284,13 @@ class MemoryLinkTransport:
             if envelopes:
                 self._receive(envelopes)
 
-    def _transmit(self, _route: bytes, frame: bytes) -> Outcome:
+    def _transmit(self, _route: bytes, parts: list[bytes]) -> Outcome:
         hub = self._network.hub
         if hub is None or not self._open or not self._up:
             return Outcome.FULL
-        self._network.carry(self.identity, frame, partial(hub.arrive, self.identity), to_hub=True)
+        frame, *attachments = parts
+        deliver = partial(hub.arrive, self.identity, attachments=attachments)
+        self._network.carry(self.identity, frame, deliver, to_hub=True)
         return Outcome.SENT
 
 

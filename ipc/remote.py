@@ -125,5 +125,5 @@ class CurveHubTransport(ZmqHubTransport):
         if envelopes:
             self._receive(_MARK + key + identity.bytes, envelopes)
 
-    def _transmit(self, route: bytes, frame: bytes) -> Outcome:
-        return super()._transmit(identity_of(route), frame)
+    def _transmit(self, route: bytes, parts: list[bytes]) -> Outcome:
+        return super()._transmit(identity_of(route), parts)

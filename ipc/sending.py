@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from enum import Enum
 
-from ipc.codec import encode_batch
+from ipc.codec import encode_message
 from ipc.envelope import Envelope, Kind
 from ipc.outbox import Outbox
 
@@ -56,7 +56,7 @@ class Sender:
 
     def __init__(
         self,
-        transmit: Callable[[bytes, bytes], Outcome],
+        transmit: Callable[[bytes, list[bytes]], Outcome],
         *,
         lost: Callable[[bytes, list[Envelope]], None],
         after_send: Callable[[], None],
@@ -192,7 +192,7 @@ class Sender:
             pass
 
     def _hand_over(self, lane: _Lane, batch: list[Envelope]) -> bool:
-        outcome = self._transmit(lane.route, encode_batch(batch))
+        outcome = self._transmit(lane.route, encode_message(batch))
         if outcome is Outcome.SENT:
             return True
         lane.outbox.put_back(batch)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import structlog
 import zmq
 
-from ipc.codec import FRAME_BYTES_MAX, decode_batch, encode_batch
+from ipc.codec import FRAME_BYTES_MAX, decode_message, encode_message
 from ipc.curve import CurveClient
 from ipc.envelope import Envelope
 from ipc.errors import MalformedError
@@ -35,20 +35,25 @@ log = structlog.stdlib.get_logger("ipc.zeromq")
 def decode(parts: list[bytes], counters: Counter[str]) -> list[Envelope]:
     """The envelopes of a message; none when it is malformed, which is counted."""
     try:
-        return decode_batch(parts[0] if len(parts) == 1 else b"")
+        return decode_message(parts)
     except MalformedError as error:
         counters["malformed"] += 1
-        log.warning("a frame was dropped", error=error.message)
+        log.warning("a message was dropped", error=error.message)
         return []
 
 
-def hand_over(socket: "zmq.Socket[bytes]", frame: bytes, route: bytes | None = None) -> Outcome:
-    """Hand over one message without waiting."""
+def hand_over(socket: "zmq.Socket[bytes]", parts: list[bytes], route: bytes | None = None) -> Outcome:
+    """Hand over one message without waiting; the attachments are not copied.
+
+    ZeroMQ takes or refuses a message as a whole: only the first part that it is given can be refused.
+    """
+    last = len(parts) - 1
     for last_try in (False, True):
         try:
             if route is not None:
                 socket.send(route, _NOBLOCK_MORE)
-            socket.send(frame, NOBLOCK)
+            for number, part in enumerate(parts):
+                socket.send(part, NOBLOCK if number == last else _NOBLOCK_MORE, copy=number == 0)
         except zmq.Again:
             # ZeroMQ looks at its own news only now and then while sending; asking for EVENTS makes it look.
             if last_try or not option(socket, EVENTS) & POLLOUT:
@@ -114,7 +119,7 @@ class ZmqHubTransport:
 
     def answer(self, route: bytes, envelope: Envelope) -> None:
         """Send one envelope to a stranger, if that is possible at once."""
-        if self._transmit(route, encode_batch([envelope])) is not Outcome.SENT:
+        if self._transmit(route, encode_message([envelope])) is not Outcome.SENT:
             self._counters["dropped.answer"] += 1
         self._reader.check()
 
@@ -147,8 +152,8 @@ class ZmqHubTransport:
         if envelopes:
             self._receive(route, envelopes)
 
-    def _transmit(self, route: bytes, frame: bytes) -> Outcome:
-        return Outcome.GONE if self._socket is None else hand_over(self._socket, frame, route)
+    def _transmit(self, route: bytes, parts: list[bytes]) -> Outcome:
+        return Outcome.GONE if self._socket is None else hand_over(self._socket, parts, route)
 
     def _after_send(self) -> None:
         if self._socket is not None:
@@ -259,8 +264,8 @@ class ZmqLinkTransport:
         if envelopes:
             self._receive(envelopes)
 
-    def _transmit(self, _route: bytes, frame: bytes) -> Outcome:
-        return hand_over(self._socket, frame) if self._up and self._socket is not None else Outcome.FULL
+    def _transmit(self, _route: bytes, parts: list[bytes]) -> Outcome:
+        return hand_over(self._socket, parts) if self._up and self._socket is not None else Outcome.FULL
 
     def _after_send(self) -> None:
         if self._socket is not None:

@@ -7,7 +7,7 @@ import pytest
 
 from ipc.access import AccessTable, role_of
 from ipc.alarm import Alarm
-from ipc.codec import decode_batch
+from ipc.codec import decode_message
 from ipc.envelope import CONTROL, Envelope, Kind, check_address
 from ipc.errors import BusyError, IncompatibleError, IpcError, MalformedError, RemoteError, from_code
 from ipc.handshake import Hello, check_name, choose_version, fits, identity
@@ -157,10 +157,10 @@ class Wire:
     lost: list[tuple[bytes, int]] = field(default_factory=list[tuple[bytes, int]])
     tries: int = 0
 
-    def transmit(self, _route: bytes, frame: bytes) -> Outcome:
+    def transmit(self, _route: bytes, parts: list[bytes]) -> Outcome:
         self.tries += 1
         if self.outcome is Outcome.SENT:
-            self.frames.append([one.key for one in decode_batch(frame)])
+            self.frames.append([one.key for one in decode_message(parts)])
         return self.outcome
 
     def sender(self) -> Sender:
