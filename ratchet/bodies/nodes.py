@@ -6,6 +6,8 @@ from pydantic import Field
 
 from ratchet.models import Model
 
+TOKEN_SECONDS_MAX = 30 * 86400.0
+
 NodeStatus = Literal["enrolled", "draining", "revoked"]
 
 
@@ -37,7 +39,7 @@ class MakeToken(Model):
     """Make a join token."""
 
     uses: int = Field(default=1, ge=1, le=1000)
-    expires_seconds: float = Field(default=3600.0, gt=0, le=30 * 86400.0)
+    expires_seconds: float = Field(default=3600.0, gt=0, le=TOKEN_SECONDS_MAX)
 
 
 class Token(Model):

@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from ratchet.bodies.common import Empty
-from ratchet.bodies.nodes import MakeToken, NameNode, NodeInfo, NodeList, Token
+from ratchet.bodies.nodes import TOKEN_SECONDS_MAX, MakeToken, NameNode, NodeInfo, NodeList, Token
 from ratchet.cli import arguments
 from ratchet.cli.completion import complete_node
 from ratchet.cli.connection import CALL_SECONDS, connect
@@ -39,7 +39,7 @@ def token(
     Standard output has the token alone; what to do with it is said on standard error.
     """
     here = scope(ctx, config, data_dir, as_json=as_json)
-    wanted = MakeToken(uses=uses, expires_seconds=arguments.seconds(expires, option="--expires"))
+    wanted = MakeToken(uses=uses, expires_seconds=_lifetime(expires))
     made: Token = asyncio.run(_call(here, MAKE_TOKEN, wanted))
     if here.as_json:
         here.terminal.show_json(made.model_dump(mode="json"))
@@ -101,6 +101,15 @@ def revoke(
     Its machine comes back only with a new key and a new join token.
     """
     _change(scope(ctx, config, data_dir, as_json=as_json), REVOKE_NODE, name)
+
+
+def _lifetime(text: str) -> float:
+    seconds = arguments.seconds(text, option="--expires")
+    if not 0 < seconds <= TOKEN_SECONDS_MAX:
+        raise typer.BadParameter(
+            f"a join token lives for up to {TOKEN_SECONDS_MAX / 86400:g} days, not {text}", param_hint="--expires"
+        )
+    return seconds
 
 
 def _change(here: Scope, procedure: Procedure[NameNode, NodeInfo], name: str) -> None:

@@ -25,6 +25,7 @@ from ratchet.bodies.common import Empty
 from ratchet.bodies.executions import ListTasks
 from ratchet.bodies.node_work import FindCode, FoundCode
 from ratchet.bodies.nodes import NodeState, RegisterNode
+from ratchet.cli.exits import ExitCode
 from ratchet.cluster.enrolment import enrol
 from ratchet.cluster.token import JoinToken, parse_token
 from ratchet.config.address import parse_address
@@ -159,6 +160,13 @@ async def test_a_token_expires(cli: CommandLine) -> None:
     endpoint, token = await made_token(cli, "--expires", "1ms")
     with pytest.raises(RefusedError, match="has expired"):
         await enrol(endpoint, token, name="late", own=KeyPair.generate())
+
+
+@pytest.mark.parametrize("lifetime", ["0", "31d", "soon"])
+async def test_a_lifetime_that_no_token_has_is_a_usage_error(cli: CommandLine, lifetime: str) -> None:
+    said = await ran(cli, "node", "token", "--expires", lifetime)
+    assert said.code == ExitCode.USAGE
+    assert "--expires" in said.err
 
 
 async def test_enrolling_twice_with_one_key_is_once(cli: CommandLine) -> None:
