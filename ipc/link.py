@@ -367,6 +367,9 @@ class Link:
             elif not self._serving.undelivered(envelope):
                 self._calls.settle(envelope)
             return
+        if envelope.target:  # only the hub speaks of a session, and to nobody by name; this one was passed on
+            self.counters["forged"] += 1
+            return
         error = decode_error(envelope.body)
         if isinstance(error, UnknownPeerError):
             if self.welcomed.is_set():

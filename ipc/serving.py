@@ -257,8 +257,10 @@ class Serving:
     async def _observe(self, handler: Method, request: Request) -> None:
         try:
             await once(handler(request), request.method)
-        except Exception:  # the boundary of foreign code, and nobody to tell
-            log.exception("the handler of an event raised", method=request.method, source=request.source)
+        except Exception as error:  # noqa: BLE001 - the boundary of foreign code, and nobody to tell
+            self._counters["refused"] += 1
+            refusal = self._presentable(error, request)
+            log.warning("an event was refused", method=request.method, source=request.source, error=str(refusal))
 
     def _presentable(self, error: Exception, request: Request) -> IpcError:
         """What the caller may know: errors that bring a code are meant for it, others are only logged."""

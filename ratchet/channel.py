@@ -71,7 +71,7 @@ class Decoder:
 def _message(payload: bytes) -> Message:
     try:
         decoded = msgpack.unpackb(payload, raw=False, strict_map_key=False)
-    except (ValueError, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as error:  # a map may be the key of a map
         raise ChannelError(f"a frame is not msgpack: {error}") from error
     match decoded:
         # What the keys and values are is for the reader to check.

@@ -17,7 +17,7 @@ from ratchet.bodies.retention import Usage
 from ratchet.errors import StoreError
 from ratchet.stores import recovery, space
 from ratchet.stores.connection import Runs, reader, writer
-from ratchet.stores.failures import damaged, is_damaged, store_error
+from ratchet.stores.failures import damaged, is_damaged, store_error, too_large
 from ratchet.stores.group_commit import PENDING_MAX, GroupCommit, Row, Statement, Write
 from ratchet.stores.migrations import Migration, migrate, migrations
 
@@ -122,6 +122,8 @@ class Database:
             told = store_error(self.path, error)
             self._notice(told)
             raise told from error
+        except OverflowError as error:
+            raise too_large() from error
 
     async def usage(self) -> Usage:
         """How full the file is."""

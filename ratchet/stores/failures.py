@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from ratchet.errors import StoreError
+from ratchet.errors import RequestError, StoreError
 
 _NO_SPACE = {sqlite3.SQLITE_FULL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -29,6 +29,11 @@ def store_error(path: Path, error: sqlite3.Error) -> StoreError:
     else:
         advice = f"{error} ({name}); nothing was recorded"
     return StoreError(f"{path}: {advice}", details=details)
+
+
+def too_large() -> RequestError:
+    """What to tell whoever gave a number that no column can hold."""
+    return RequestError("a number is too large to be stored: integers have at most 64 bits")
 
 
 def damaged(
