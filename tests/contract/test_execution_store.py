@@ -95,6 +95,11 @@ async def test_recording_the_same_id_twice_changes_nothing(store: ExecutionStore
     assert (found.input, found.status, found.attempts) == ({"n": 1}, Status.QUEUED, [])
 
 
+async def test_a_number_that_no_column_can_hold_is_refused_and_not_a_fault(store: ExecutionStore):
+    with pytest.raises(RequestError, match="64 bits"):
+        await store.insert(execution(priority=2**64))
+
+
 async def test_an_unknown_execution_is_none(store: ExecutionStore):
     assert await store.get("nowhere") is None
     assert await store.find_idempotency("local", "nothing") is None

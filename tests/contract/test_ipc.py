@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from ipc.access import AccessTable
-from ipc.codec import encode_batch
+from ipc.codec import encode_batch, encode_error
 from ipc.envelope import BODY_BYTES_MAX, Envelope, Kind
 from ipc.errors import (
     BusyError,
@@ -569,6 +569,29 @@ async def test_nobody_speaks_in_anothers_name(world: World) -> None:
     assert "runner" not in hub.peers
     assert runs.runs == 0
     liar.close()
+
+
+async def test_an_error_without_a_key_that_a_peer_sends_ends_nobodys_session(world: World) -> None:
+    await world.hub()
+    worker = await world.link("worker:1", {"work": Gate()})
+    liar = world.outsider(identity("front", "1"))
+    liar.say(hello_frame("front", "1"))
+    body = encode_error(DeniedError("go away"), own=True)
+    liar.say(encode_batch([Envelope(Kind.ERROR, b"", "front", "worker:1", body=body)]))
+    await eventually(lambda: worker.counters["forged"] == 1)
+    assert worker.welcomed.is_set()
+    liar.close()
+
+
+async def test_an_event_that_its_handler_refuses_is_counted(world: World) -> None:
+    async def refuse(_request: Request) -> bytes:
+        raise DeniedError("not like this")
+
+    await world.hub()
+    worker = await world.link("worker:1", {"work": refuse})
+    front = await world.link("front")
+    front.cast("worker:1", "work", b"")
+    await eventually(lambda: worker.counters["refused"] == 1)
 
 
 async def test_a_stranger_is_not_served(world: World) -> None:

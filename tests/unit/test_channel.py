@@ -24,6 +24,7 @@ def test_messages_arrive_whole_however_they_are_cut() -> None:
         b"\x00\x00\x00\x01\xc1",
         b"\x00\x00\x00\x01\x90",
         encode("kind", {})[:4] + b"\xff" * 8,
+        b"\x00\x00\x00\x08\x92\xa1k\x81\x81\x01\x02\x03",  # the key of a map is a map
     ],
 )
 def test_what_is_no_message_breaks_the_channel(frame: bytes) -> None:
