@@ -39,6 +39,7 @@ _MARK: dict[StoreName, str] = {
 }
 _AUDIT_STEP = 1_000
 _AUDIT_NEXT = "SELECT at_ns, record_id FROM audit WHERE (at_ns, record_id) < (?, ?) ORDER BY at_ns DESC, record_id DESC"
+_AUDIT_ANY = "SELECT 1 FROM audit WHERE at_ns < ? LIMIT 1"
 _AUDIT_OLDEST = "SELECT at_ns FROM audit WHERE at_ns < ? ORDER BY at_ns, record_id LIMIT 1 OFFSET ?"
 _AUDIT_MARK = "UPDATE audit_pruned SET before_ns = max(before_ns, ?)"
 _AUDIT_DELETE = "DELETE FROM audit WHERE at_ns < ?"
@@ -158,6 +159,8 @@ class PruningStore:
 
     async def remove_audit(self, before_ns: int) -> tuple[int, bool]:
         """Remove some of the audit records that are older. Returns how many went, and whether more are left."""
+        if not await self._database.rows(_AUDIT_ANY, (before_ns,)):
+            return 0, False  # an idle look writes nothing
         rows = await self._database.rows(_AUDIT_OLDEST, (before_ns, _AUDIT_STEP))
         until_ns = int(rows[0][0]) + 1 if rows else before_ns
         mark, delete = Statement(_AUDIT_MARK, [(until_ns,)]), Statement(_AUDIT_DELETE, [(until_ns,)])
