@@ -19,9 +19,12 @@ import structlog  # noqa: E402, F401  # pyright: ignore[reportUnusedImport]
 if not _RICH_IS_LOADED:
     del sys.modules["rich"]
 
-from actors import llm_gateway, log_store, mcp_front, task_runner, trace_store, worker  # noqa: E402
+from actors import llm_gateway, log_store, mcp_front, node, task_runner, trace_store, worker  # noqa: E402
+from ratchet.cluster.membership import Membership  # noqa: E402
+from ratchet.cluster.names import actor_name  # noqa: E402
 from ratchet.config import Config  # noqa: E402
 from ratchet.supervision.command import parse, serve  # noqa: E402
+from ratchet.supervision.launcher import LocalLauncher, NodeLauncher  # noqa: E402
 from ratchet.supervision.spec import ChildSpec, ChildTable, Restart  # noqa: E402
 
 # Or the next allocation would make up for it.
@@ -31,6 +34,7 @@ gc.enable()
 # What actors would load by themselves, each for its own, at first use.
 PRELOADED = (
     "actors.mcp_front.tools.analyses",
+    "actors.node.actor",
     "actors.mcp_front.tools.observations",
     "actors.task_runner.actor",
     "actors.worker.actor",
@@ -46,6 +50,10 @@ PRELOADED = (
 _STORE_GRACE_SECONDS = 10.0
 _FRONT_GRACE_SECONDS = 5.0
 _GATEWAY_GRACE_SECONDS = 5.0
+_NODE_GRACE_SECONDS = 5.0
+
+_HTTP_FRONT = ChildSpec("mcp-front", mcp_front.start, Restart.PERMANENT, 3, _FRONT_GRACE_SECONDS, wants=("http",))
+_STDIO_FRONT = ChildSpec("mcp-front", mcp_front.start_stdio, Restart.TEMPORARY, 3, _FRONT_GRACE_SECONDS)
 
 
 def child_table(config: Config) -> ChildTable:
@@ -54,29 +62,42 @@ def child_table(config: Config) -> ChildTable:
     runner = ChildSpec("task-runner", task_runner.start, Restart.PERMANENT, 0, drain_seconds + _STORE_GRACE_SECONDS)
     logs = ChildSpec("log-store", log_store.start, Restart.PERMANENT, 1, _STORE_GRACE_SECONDS)
     traces = ChildSpec("trace-store", trace_store.start, Restart.PERMANENT, 1, _STORE_GRACE_SECONDS)
-    workers = [
-        ChildSpec(f"worker:{number}", worker.start, Restart.PERMANENT, 2, drain_seconds, subreaper=True)
-        for number in range(1, max(1, config.workers.count) + 1)  # one to describe task files, at least
-    ]
+    workers = LocalLauncher(worker.start, config).rows(stage=2)
     gateway = ChildSpec(
         "llm-gateway", llm_gateway.start, Restart.PERMANENT, 1, _GATEWAY_GRACE_SECONDS, reaches_out=True
     )
     outward = (gateway,) if config.reaches_out else ()
     return ChildTable(
         always=(runner, logs, traces, *outward, *workers),
-        http_front=ChildSpec("mcp-front", mcp_front.start, Restart.PERMANENT, 3, _FRONT_GRACE_SECONDS, wants=("http",)),
-        stdio_front=ChildSpec("mcp-front", mcp_front.start_stdio, Restart.TEMPORARY, 3, _FRONT_GRACE_SECONDS),
+        http_front=_HTTP_FRONT,
+        stdio_front=_STDIO_FRONT,
         reports_to=runner.name,
     )
+
+
+def node_table(config: Config, member: Membership) -> ChildTable:
+    """Every actor of a machine that only works; its fronts are never started, since it turns every agent away."""
+    speaker = ChildSpec(actor_name(member.node), node.start, Restart.PERMANENT, 0, _NODE_GRACE_SECONDS)
+    return ChildTable(
+        always=(speaker, *NodeLauncher(worker.start, config, member.node).rows(stage=1)),
+        http_front=_HTTP_FRONT,
+        stdio_front=_STDIO_FRONT,
+        reports_to=speaker.name,
+    )
+
+
+def _table(config: Config, member: Membership | None) -> ChildTable:
+    return child_table(config) if member is None else node_table(config, member)
 
 
 def main() -> int:
     """Run a supervisor until it is told to stop.
 
     Returns:
-        The process's exit code: 0 after a drain, 1 when it could not start, 70 when actors crashed too often.
+        The process's exit code: 0 after a drain, 1 when it could not start, 70 when actors crashed too often, 77
+        when the head that it is a node of does not want it.
     """
-    return serve(child_table, parse(sys.argv[1:]), preload=_preload)
+    return serve(_table, parse(sys.argv[1:]), preload=_preload)
 
 
 def _preload() -> None:

@@ -20,7 +20,7 @@ import uvloop
 import zmq
 
 from ipc.link import Link, Method
-from ipc.transport import HubTransport
+from ipc.transport import HubTransport, LinkTransport
 from ipc.zeromq import ZmqHubTransport, ZmqLinkTransport
 from ratchet import channel
 from ratchet.errors import RatchetError, StartupError
@@ -28,6 +28,7 @@ from ratchet.logging_setup import setup_logging
 from ratchet.supervision.exits import ExitReport
 
 if TYPE_CHECKING:
+    from ratchet.cluster.membership import Membership
     from ratchet.config import Config
     from ratchet.project import Project
     from ratchet.stores.database import Database
@@ -54,6 +55,7 @@ class ActorSetup:
         sockets: The listening sockets that its child spec wants, by name.
         fds: A stdio front's stdin, stdout and stderr.
         extras: What only this kind of actor needs.
+        membership: On a machine that joined: where the head is. None: the hub is on this machine.
     """
 
     name: str
@@ -64,6 +66,7 @@ class ActorSetup:
     sockets: Mapping[str, socket.socket] = field(default_factory=dict[str, socket.socket])
     fds: tuple[int, ...] = ()
     extras: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    membership: "Membership | None" = None
 
     @property
     def role(self) -> str:
@@ -126,17 +129,41 @@ class ActorHost:
             hello_body: Asked for what to say of itself with each hello.
             on_welcome: Told the hub's incarnation with each welcome.
         """
-        transport = ZmqLinkTransport(self.context, self.setup.project.hub_endpoint)
+        link = self.make_link(methods, hello_body=hello_body, on_welcome=on_welcome)
+        self.own(link.run(), name="link")
+        return link
+
+    def make_link(
+        self,
+        methods: Mapping[str, Method],
+        *,
+        hello_body: Callable[[], bytes] = bytes,
+        on_welcome: Callable[[str], None] | None = None,
+        on_refused: Callable[[], None] = lambda: None,
+    ) -> Link:
+        """The same, for an actor that runs it itself.
+
+        Args:
+            methods: As of `connect`.
+            hello_body: Likewise.
+            on_welcome: Likewise.
+            on_refused: Called when the head does not admit this machine's key; the link tries no more then.
+        """
         self._link = Link(
-            transport,
+            self._link_transport(on_refused),
             name=self.setup.name,
             incarnation=self.setup.incarnation,
             methods=methods,
             hello_body=hello_body,
             on_welcome=on_welcome,
         )
-        self.own(self._link.run(), name="link")
         return self._link
+
+    def _link_transport(self, on_refused: Callable[[], None]) -> LinkTransport:
+        member = self.setup.membership
+        if member is None:
+            return ZmqLinkTransport(self.context, self.setup.project.hub_endpoint)
+        return ZmqLinkTransport(self.context, member.head, curve=member.keys(), refused=on_refused)
 
     def hub_transport(self) -> HubTransport:
         """What carries the hub, for the actor that embeds it."""
@@ -170,6 +197,10 @@ class ActorHost:
     def fail(self, error: RatchetError) -> NoReturn:
         """End the actor: it cannot start, and `error` says why. Raising from `main` before `ready` does the same."""
         raise error
+
+    def give_up(self, reason: str) -> None:
+        """Tell the supervisor that all of it is of no use any more: it drains, and ends with a code that says so."""
+        self._send("give_up", {"reason": reason})
 
     def busy(self, busy: bool) -> None:
         """Tell the supervisor whether there is work that should keep an on-demand supervisor up."""

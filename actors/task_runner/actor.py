@@ -105,6 +105,7 @@ class TaskRunner:
             workers=self._workers,
             link=self._link,
             incarnation=host.setup.incarnation,
+            config=config,
             spawn=lambda work, name: host.own(work, name=name),
             timeout_of=self._timeout_of,
             attempt_ended=self._asks.attempt_ended,

@@ -29,6 +29,7 @@ from ratchet.bodies.attempts import (
     Reregister,
     StopAttempt,
 )
+from ratchet.config import Config
 from ratchet.errors import RatchetError, RequestError, StaleFenceError, StoreError, UnavailableError
 from ratchet.lifecycle import CancelRequested, Effect, Ended, Finish, Placed, Requeue, Stop, Undelivered, Unrunnable
 from ratchet.models import Attempt, Category, Failure, Task
@@ -55,6 +56,7 @@ class Dispatcher:
         workers: Who runs it.
         link: The way to them.
         incarnation: Of this runner.
+        config: Says whom tasks may ask.
         spawn: Runs something beside the requests.
         timeout_of: How long an execution of a task may take, in seconds.
         lease_of: How long a worker, by name, may be silent before its attempts are given up, in seconds.
@@ -69,6 +71,7 @@ class Dispatcher:
         workers: Workers,
         link: Link,
         incarnation: str,
+        config: Config,
         spawn: Spawn,
         timeout_of: Limits,
         attempt_ended: Callable[[Live], None],
@@ -81,6 +84,7 @@ class Dispatcher:
         self._workers = workers
         self._link = link
         self._incarnation = incarnation
+        self._config = config
         self._spawn = spawn
         self._timeout_of = timeout_of
         self._attempt_ended = attempt_ended
@@ -178,6 +182,8 @@ class Dispatcher:
             trace=live.execution.trace,
             client=live.execution.source.client,
             timeout_seconds=self._seconds_for(live, task),
+            may_ask_llm=self._config.asks_llm,
+            may_call_mcp=self._config.calls_mcp,
         )
         try:
             taken = await rpc.call(

@@ -28,6 +28,7 @@ from ratchet.bodies.attempts import (
 )
 from ratchet.bodies.common import Empty
 from ratchet.bodies.health import Health
+from ratchet.cluster.code import locate
 from ratchet.config import secret_values
 from ratchet.errors import RatchetError, StaleFenceError, StartupError, UnavailableError
 from ratchet.health import ProcessHealth
@@ -134,6 +135,7 @@ class WorkerActor:
 
     async def _take(self, order: AttemptOrder, _request: Request) -> AttemptTaken:
         """Take an attempt; an error means that nothing of it has run."""
+        order = self._located(order)
         if order.runner != self._link.hub_incarnation:
             raise StaleFenceError("the order is from an earlier task-runner")
         if self._draining:
@@ -168,6 +170,15 @@ class WorkerActor:
             raise UnavailableError(f"a warm child (pid {child.pid}) was gone: {error}") from error
         self._host.own(self._see_through(run, child.pid), name=f"attempt {order.execution_id}")
         return AttemptTaken(pid=child.pid)
+
+    def _located(self, order: AttemptOrder) -> AttemptOrder:
+        """The order, with its file as it is called on this machine."""
+        if self._host.setup.membership is None:
+            return order
+        path = locate(order.file, self._config.tasks.paths)
+        if path is None:
+            raise UnavailableError(f"there is no task file {order.file} on this machine")
+        return order.model_copy(update={"path": str(path)})
 
     async def _see_through(self, run: Run, pid: int) -> None:
         ended = await run.finish()

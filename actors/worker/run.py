@@ -179,7 +179,7 @@ class Run:
 
     def _on_call(self, kind: str, body: dict[str, Any]) -> None:
         if self._relay is None:
-            allowed = functools.partial(refusal, self._config)
+            allowed = functools.partial(refusal, self.order)
             keeps = functools.partial(may_reach_caller, config=self._config.llm)
             self._relay = Relay(self.order, self.child, self._link, refusal=allowed, keeps=keeps)
         self._relay.take(kind, body)

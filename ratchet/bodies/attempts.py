@@ -35,6 +35,8 @@ class AttemptOrder(Model):
     trace: bool
     client: str = "local"  # the owner of the execution
     timeout_seconds: float | None = None
+    may_ask_llm: bool = False  # whether the configuration names an LLM, or an MCP server, whom tasks may ask
+    may_call_mcp: bool = False
 
 
 class AttemptTaken(Model):

@@ -27,6 +27,7 @@ from ratchet.cli import (
     tasks,
     trace,
     version,
+    worker,
 )
 from ratchet.cli.exits import ExitCode
 from ratchet.cli.options import BeforeCommand, ConfigOption, DataDirOption, JsonOption
@@ -39,6 +40,7 @@ from ratchet.version import VERSION
 COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("up", supervisor.up),
     ("stdio", supervisor.stdio),
+    ("worker", worker.worker),
     ("status", supervisor.status),
     ("down", supervisor.down),
     ("run", run.run),

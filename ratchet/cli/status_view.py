@@ -28,7 +28,7 @@ _COLUMNS = (
 
 def status_blocks(status: SupervisorStatus, health: Health | None) -> list[Block]:
     """The supervisor, its actors, and what the task-runner says of its work (None: it did not answer)."""
-    state = "draining" if status.draining else "up" if status.mode == "up" else "up on demand"
+    state = "draining" if status.draining else "up on demand" if status.mode == "on-demand" else "up"
     blocks: list[Block] = [
         line(
             Piece(f"Ratchet {status.version} ", "bold"),
@@ -37,12 +37,15 @@ def status_blocks(status: SupervisorStatus, health: Health | None) -> list[Block
         ),
         _fact("project", status.config_path or f"{status.project} (no ratchet.yaml: defaults)"),
         _fact("data", status.data_dir),
-        _fact("mcp", ", ".join(status.addresses) or "no port is open; agents connect with `ratchet stdio`"),
-        _fact("clients", str(status.clients)),
     ]
+    if status.head is not None:
+        blocks.append(_fact("head", status.head))
+    else:
+        ways = ", ".join(status.addresses) or "no port is open; agents connect with `ratchet stdio`"
+        blocks += [_fact("mcp", ways), _fact("clients", str(status.clients))]
     blocks += [_fact("warning", one) for one in status.warnings]
     blocks += [_fact("damaged", f"{one} was set aside; an empty store took its place") for one in status.set_aside]
-    blocks += _work(health)
+    blocks += [] if status.head is not None else _work(health)
     return [*blocks, line(), Table(_COLUMNS, tuple(_row(child) for child in status.children))]
 
 

@@ -29,7 +29,7 @@ def up(ctx: typer.Context, config: ConfigOption = None, data_dir: DataDirOption 
     Ctrl-C lets what runs finish within its grace and ends everything; a second one insists.
     """
     here = scope(ctx, config, data_dir)
-    _become(["supervisor", *_options(here)])
+    become(["supervisor", *options(here)])
 
 
 def stdio(ctx: typer.Context, config: ConfigOption = None, data_dir: DataDirOption = None) -> None:
@@ -38,7 +38,7 @@ def stdio(ctx: typer.Context, config: ConfigOption = None, data_dir: DataDirOpti
     Uses the project's supervisor; where none runs, one is started and ends by itself when it is no longer needed.
     """
     here = scope(ctx, config, data_dir)
-    _become(["ratchet", "stdio", *_options(here)])
+    become(["ratchet", "stdio", *options(here)])
 
 
 def status(
@@ -105,12 +105,13 @@ async def _health(here: Scope) -> Health | None:
         return None
 
 
-def _options(here: Scope) -> list[str]:
+def options(here: Scope) -> list[str]:
+    """Which project: what every program of ours takes."""
     options = [] if here.config is None else ["--config", here.config]
     return options if here.data_dir is None else [*options, "--data-dir", here.data_dir]
 
 
-def _become(module: list[str]) -> NoReturn:
+def become(module: list[str]) -> NoReturn:
     """This process goes on as another program of ours. -P: a `supervisor.py` in the working directory is not ours."""
     os.execv(sys.executable, [sys.executable, "-P", "-m", *module])  # noqa: S606 - no shell is wanted
 

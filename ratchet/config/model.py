@@ -123,12 +123,28 @@ class Config(Section):
     @property
     def reaches_out(self) -> bool:
         """Whether tasks may ask an LLM or call other MCP servers: without, there is nothing for a gateway to do."""
-        return bool(self.llm.order) or any(server.reached_by is not None for server in self.mcp.servers)
+        return self.asks_llm or self.calls_mcp
+
+    @property
+    def asks_llm(self) -> bool:
+        """Whether it names an LLM that tasks may ask."""
+        return bool(self.llm.order)
+
+    @property
+    def calls_mcp(self) -> bool:
+        """Whether it names an MCP server that tasks may call."""
+        return any(server.reached_by is not None for server in self.mcp.servers)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What loads but will not do what its author may expect, one sentence each."""
         return self._warnings
+
+    def with_workers(self, count: int | None) -> "Config":
+        """This configuration, with another number of workers where one is given."""
+        if count is None:
+            return self
+        return self.model_copy(update={"workers": self.workers.model_copy(update={"count": count})})
 
     def with_warnings(self, warnings: tuple[str, ...]) -> "Config":
         """This configuration, with these warnings instead."""

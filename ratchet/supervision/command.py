@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ratchet import process
 from ratchet.channel import Channel
+from ratchet.cluster.membership import Membership, read_membership
 from ratchet.config import Config, load_config
 from ratchet.errors import RatchetError, StartupError
 from ratchet.logging_setup import setup_logging
@@ -38,12 +39,16 @@ class Options:
     """The command line.
 
     Attributes:
+        node: Be what this machine joined as, instead of a head.
+        workers: How many worker processes, whatever the configuration says.
         claimed: The lock's descriptor and the listening socket, where another process has won the election for us.
     """
 
     config: str | None = None
     data_dir: str | None = None
     on_demand: bool = False
+    node: bool = False
+    workers: int | None = None
     claimed: tuple[int, socket.socket] | None = None
 
 
@@ -53,22 +58,32 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--config", help="configuration file (default: RATCHET_CONFIG, else ./ratchet.yaml)")
     parser.add_argument("--data-dir", help="directory of databases and logs, instead of the configured one")
     parser.add_argument("--on-demand", action="store_true", help="end when the last client and execution are gone")
+    parser.add_argument("--node", action="store_true", help="only work, for the head that this machine joined")
+    parser.add_argument("--workers", type=int, help="worker processes, instead of the configured number")
     parser.add_argument("--lock-fd", type=int, help="descriptor that holds the project's lock already")
     parser.add_argument("--listen-fd", type=int, help="descriptor of the project's listening socket")
     found = parser.parse_args(arguments)
     if (found.lock_fd is None) != (found.listen_fd is None):
         parser.error("--lock-fd and --listen-fd go together")
     claimed = None if found.lock_fd is None else (found.lock_fd, socket.socket(fileno=found.listen_fd))
-    return Options(config=found.config, data_dir=found.data_dir, on_demand=found.on_demand, claimed=claimed)
+    return Options(
+        config=found.config,
+        data_dir=found.data_dir,
+        on_demand=found.on_demand,
+        node=found.node,
+        workers=found.workers,
+        claimed=claimed,
+    )
 
 
-def serve(
-    table: Callable[[Config], ChildTable], options: Options, *, preload: Callable[[], None] = lambda: None
-) -> int:
+MakeTable = Callable[[Config, Membership | None], ChildTable]
+
+
+def serve(table: MakeTable, options: Options, *, preload: Callable[[], None] = lambda: None) -> int:
     """Run until told to stop; errors go to stderr and, where the election was won already, to those who wait.
 
     Args:
-        table: The child table for a configuration.
+        table: The child table for a configuration, on the head or on a node.
         options: The command line.
         preload: Loads what actors share; called before the first of them is forked, but not before agents that have
             waited through the start are served.
@@ -80,27 +95,33 @@ def serve(
         project = find_project(options.config, options.data_dir, os.environ, Path.cwd())
         claimed = options.claimed or _claim(project)
         if claimed is None:
+            _require_attachable(options, project)
             return _attach(project)
     except RatchetError as error:
         return _fail(error, options.claimed[1] if options.claimed else None)
     lock, listener = claimed
-    mode: Mode = "on-demand" if options.on_demand else "up"
+    mode: Mode = "node" if options.node else "on-demand" if options.on_demand else "up"
     try:
         os.set_inheritable(lock, False)
         election.sign(lock, f"pid {os.getpid()}, {mode}, version {VERSION}")
-        return _run(table, preload, project, mode, listener)
+        return _run(table, preload, Found(project, mode, listener, options.workers))
     except RatchetError as error:
         return _fail(error, listener)
 
 
-def _run(
-    table: Callable[[Config], ChildTable],
-    preload: Callable[[], None],
-    project: Project,
-    mode: Mode,
-    listener: socket.socket,
-) -> int:
-    config = load_config(project, environ=os.environ)
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What `_run` works with, once the election is won."""
+
+    project: Project
+    mode: Mode
+    listener: socket.socket
+    workers: int | None
+
+
+def _run(table: MakeTable, preload: Callable[[], None], found: Found) -> int:
+    config = load_config(found.project, environ=os.environ).with_workers(found.workers)
+    member = _member(config) if found.mode == "node" else None
     data_lock = prepare_data_dir(config.data_dir)
     try:
         setup_logging(config.data_dir / "logs", "supervisor", str(os.getpid()), config.logging.level)
@@ -113,9 +134,25 @@ def _run(
 
         # What is loaded stays, and is shared with every actor: a collection in one would copy its pages.
         gc.freeze()
-        return Supervisor(table(config), Place(project, config, mode, listener)).run(load)
+        place = Place(found.project, config, found.mode, found.listener, member)
+        return Supervisor(table(config, member), place).run(load)
     finally:
         os.close(data_lock)
+
+
+def _member(config: Config) -> Membership:
+    member = read_membership(config.data_dir)
+    if member is None:
+        raise StartupError(f"{config.data_dir} has joined no head yet: `ratchet worker --join tcp://HOST:PORT` does it")
+    return member
+
+
+def _require_attachable(options: Options, project: Project) -> None:
+    if options.node:
+        raise StartupError(
+            f"{election.holder(project) or 'another supervisor'} runs for {project.folder} already: a node needs a "
+            "folder, or a --data-dir, of its own"
+        )
 
 
 def _claim(project: Project) -> tuple[int, socket.socket] | None:

@@ -11,6 +11,7 @@ from ratchet.supervision.states import State
 
 EXIT_STARTUP = 1
 EXIT_INTENSITY = 70
+EXIT_REFUSED = 77  # sysexits.h: EX_NOPERM
 
 _WANTED = (State.STARTING, State.RUNNING, State.BACKOFF)
 

@@ -11,7 +11,10 @@ def startup_report(status: SupervisorStatus) -> str:
     config = status.config_path or "no ratchet.yaml: defaults apply"
     lines += _row("project", [f"{status.project} ({config})"])
     lines += _row("data", [status.data_dir])
-    lines += _row("mcp", status.addresses or ["no port is open; agents connect with `ratchet stdio`"])
+    if status.head is not None:
+        lines += _row("head", [status.head])
+    else:
+        lines += _row("mcp", status.addresses or ["no port is open; agents connect with `ratchet stdio`"])
     lines += _row("cluster", _cluster(status))
     lines += _row("actors", [_child(child) for child in status.children])
     lines += _row("tasks", _tasks(status))

@@ -18,7 +18,7 @@ from ratchet.actor import ActorSetup
 from ratchet.errors import DrainingError, RefusedError, StartupError
 from ratchet.supervision.children import Actor, Children, Observer
 from ratchet.supervision.clients import Clients
-from ratchet.supervision.ending import EXIT_INTENSITY, EXIT_STARTUP, Ending
+from ratchet.supervision.ending import EXIT_INTENSITY, EXIT_REFUSED, EXIT_STARTUP, Ending
 from ratchet.supervision.exit_log import ExitLog
 from ratchet.supervision.exits import ExitReport
 from ratchet.supervision.fronts import Fronts
@@ -101,6 +101,12 @@ class Supervisor:
         where = f"the supervisor of {project.folder} (pid {os.getpid()})"
         if self._ending.begun:
             raise DrainingError(f"{where} is about to end", details={"pid": os.getpid()})
+        member = self._place.membership
+        if member is not None:
+            raise RefusedError(
+                f"{where} only works for the head at {member.head}, as its node {member.node}: connect there, or use "
+                "another folder"
+            )
         version, digest = str(body.get("version")), str(body.get("config_digest"))
         if version != VERSION:
             raise RefusedError(
@@ -130,6 +136,7 @@ class Supervisor:
             draining=self._ending.begun,
             busy=self._busy,
             addresses=self._fronts.addresses,
+            head=_joined(self._place),
             children=[_child_status(actor) for actor in self._children.actors.values()],
             clients=self._clients.count("stdio", "attach"),
             warnings=list(config.warnings),
@@ -204,6 +211,10 @@ class Supervisor:
         match kind:
             case "exit_seen":
                 self._exits.acknowledge(str(body.get("name")), str(body.get("incarnation")))
+            case "give_up":
+                reason = str(body.get("reason"))
+                self._say(f"ratchet: {reason}")
+                self._ending.fail(EXIT_REFUSED, RefusedError(reason))
             case "busy":
                 self._busy, self._said_busy = bool(body.get("busy")), True
                 self._mind_idleness()
@@ -230,7 +241,7 @@ class Supervisor:
         self._loop.on_signal(signal.SIGCHLD, self._children.reap)
         self._loop.on_signal(signal.SIGTERM, lambda: self._on_stop_signal("SIGTERM"))
         self._loop.on_signal(signal.SIGINT, lambda: self._on_stop_signal("SIGINT"))
-        if self._place.mode == "up":
+        if self._place.stays:
             self._loop.on_signal(signal.SIGHUP, lambda: self._on_stop_signal("SIGHUP"))
         else:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -279,7 +290,7 @@ class Supervisor:
 
     def _say(self, text: str) -> None:
         """Tell the person at the terminal; an on-demand supervisor has none."""
-        if self._place.mode == "up":
+        if self._place.stays:
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
 
@@ -293,7 +304,13 @@ class Supervisor:
             sockets=self._fronts.sockets(actor),
             fds=tuple(actor.fds),
             extras=actor.extras,
+            membership=self._place.membership,
         )
+
+
+def _joined(place: Place) -> str | None:
+    member = place.membership
+    return None if member is None else f"{member.head}, as node {member.node}"
 
 
 def _child_status(actor: Actor) -> ChildStatus:

@@ -59,6 +59,7 @@ class SupervisorStatus(Model):
     Attributes:
         project: The project's folder.
         addresses: Where MCP clients connect over HTTP.
+        head: On a worker-only node: where its head is, and its name there.
         clients: Open connections of agents and of an attached `ratchet up`.
         warnings: What the configuration's author should know.
     """
@@ -69,11 +70,12 @@ class SupervisorStatus(Model):
     data_dir: str
     version: str
     pid: int
-    mode: Literal["up", "on-demand"]
+    mode: Literal["up", "on-demand", "node"]
     uptime_seconds: float
     draining: bool
     busy: bool
     addresses: list[str]
+    head: str | None = None
     children: list[ChildStatus]
     clients: int
     warnings: list[str] = Field(default_factory=list[str])

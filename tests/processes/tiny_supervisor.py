@@ -120,7 +120,7 @@ def start_stdio(setup: ActorSetup) -> None:
     run_actor(setup, main)
 
 
-def table(config: Config) -> ChildTable:
+def table(config: Config, _member: object) -> ChildTable:
     """The same shape as the real one."""
     names = ["log-store", "trace-store", *(f"worker:{number + 1}" for number in range(config.workers.count))]
     others = [

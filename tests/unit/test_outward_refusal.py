@@ -6,12 +6,29 @@ from typing import Any
 import pytest
 
 from actors.worker.outward import refusal
+from ratchet.bodies.attempts import AttemptOrder
 from ratchet.config import Config
 from ratchet.errors import RatchetError
 
 
 def refused(method: str, **sections: Any) -> RatchetError | None:
-    return refusal(Config.model_validate({"data_dir": Path("/data"), **sections}), method)
+    config = Config.model_validate({"data_dir": Path("/data"), **sections})
+    order = AttemptOrder(
+        execution_id="exec_1",
+        attempt=1,
+        fence=1,
+        runner="r",
+        task_id="t",
+        function="t",
+        path="/tasks/t.py",
+        file="t.py",
+        version="v",
+        input={},
+        trace=True,
+        may_ask_llm=config.asks_llm,
+        may_call_mcp=config.calls_mcp,
+    )
+    return refusal(order, method)
 
 
 @pytest.mark.parametrize(
