@@ -1,6 +1,6 @@
 # The only entrance: people and CI call nothing else. `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format conformance circle chaos sim bench clean
+.PHONY: help setup run test check format conformance circle chaos sim fuzz bench clean
 
 comma := ,
 PYTHON ?= python3
@@ -52,6 +52,9 @@ chaos: setup ## kill, stop and starve every kind of process under load: N=10000 
 
 sim: setup ## whole Ratchets under seeded trouble, in virtual time: N=1000 schedules from SEED=1
 	$(BIN)/python -P -m tests.simulation --schedules $(or $(N),1000) --seed $(or $(SEED),1) $(ARGS)
+
+fuzz: setup ## malformed and hostile frames, bodies and messages of children: N=100000 from SEED=1
+	$(BIN)/python -P -m tests.fuzz --inputs $(or $(N),100000) --seed $(or $(SEED),1) $(ARGS)
 
 circle: setup ## a task asks a provider, MCP servers and its caller's own LLM: every era and transport
 	$(BIN)/python -P -m tests.circle

@@ -65,7 +65,7 @@ def _left_in_link(link: Link) -> list[str]:
 def violations(world: World) -> list[str]:
     """Everything that is not as it should be, once nothing is left over."""
     truth = world.truth
-    found = list(truth.lies)
+    found = [*truth.lies, *truth.tracebacks]
     found += crashes(world)
     stored = _stored(world)
     for key in sorted(truth.accepted - stored.keys()):

@@ -46,19 +46,17 @@ class Played:
 
 def play(seed: int, folder: Path, *, steps: int = STEPS, verbose: bool = False) -> Played:
     """Play the schedule of a seed with so many steps; `folder` is for the task file."""
-    with _logging(verbose=verbose) as told:
-        world = World(seed, folder)
-        told.append(world)
-        violated: list[str] = []
+    world = World(seed, folder)
+    violated: list[str] = []
+    with logging_of(world, verbose=verbose):
         try:
             world.loop.run(_schedule(world, steps, violated))
             violated += violations(world)
         except Exception as error:  # noqa: BLE001 - whatever it is, the seed shows it again
             violated += [f"the schedule broke off: {type(error).__name__}: {error}", *crashes(world)]
-        trail = world.machine.trail
-        digest = hashlib.sha256("\n".join([*trail, str(world.loop.steps), repr(world.loop.now)]).encode()).hexdigest()
-        world.disk.close()
-        told.clear()
+    trail = world.machine.trail
+    digest = hashlib.sha256("\n".join([*trail, str(world.loop.steps), repr(world.loop.now)]).encode()).hexdigest()
+    world.disk.close()
     return Played(seed, steps, violated, trail, digest[:12], len(world.truth.accepted), world.loop.now)
 
 
@@ -94,16 +92,13 @@ def _out_of_bounds(world: World) -> list[str]:
 
 
 @contextmanager
-def _logging(*, verbose: bool) -> Generator[list[World]]:
+def logging_of(world: World, *, verbose: bool) -> Generator[None]:
     """Have what the actors log in the trail, or nowhere; and no collection of garbage in the middle of a schedule."""
-    worlds: list[World] = []
 
     def trail(_logger: Any, method: str, event: MutableMapping[str, Any]) -> Any:
-        for world in worlds:
-            if event.pop("exc_info", None) and not world.loop.over:
-                world.truth.lies.append(f"{event}: {traceback.format_exc()}")
-            if not verbose or world.loop.over:
-                continue
+        if event.pop("exc_info", None) and not world.loop.over:
+            world.truth.tracebacks.append(f"{event}: {traceback.format_exc()}")
+        if verbose and not world.loop.over:
             said = " ".join(f"{key}={value}" for key, value in event.items() if key != "event")
             world.machine.note(f"  [{PROCESS.get(world.loop.world).name}] {method} {event.get('event')} {said}")
         raise structlog.DropEvent
@@ -115,7 +110,7 @@ def _logging(*, verbose: bool) -> Generator[list[World]]:
     )
     gc.disable()
     try:
-        yield worlds
+        yield
     finally:
         gc.enable()
         structlog.configure(**before)

@@ -34,7 +34,7 @@ class ChildProcess:
         self.process = Process(f"child {self.pid}")
         self.context = context_of(self.process)
         self._machine = machine
-        self._end = end
+        self.end = end
         self._worker = worker
         self._on_death = on_death
         self._inbox: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
@@ -94,7 +94,7 @@ class ChildProcess:
             kind, body = await self._inbox.get()
             if kind == "describe":
                 await asyncio.sleep(_IMPORT_SECONDS)
-                self._end.say("described", self._description())
+                self.end.say("described", self._description())
             else:
                 await self._run(body)
 
@@ -149,7 +149,7 @@ class ChildProcess:
         else:
             body["failure"] = failure.model_dump(mode="json")
         self._order, self._ran = None, None
-        self._end.say("done", body)
+        self.end.say("done", body)
 
     async def _steps(self, order: dict[str, Any], ran: Ran) -> None:
         for what, argument in order["input"]["steps"]:
@@ -162,9 +162,9 @@ class ChildProcess:
                     self._log(ran, argument)
                 case "print":
                     ran.logged += 1
-                    self._end.line(str(argument))
+                    self.end.line(str(argument))
                 case "progress":
-                    self._end.say("progress", {"current": argument, "at_ns": 1})
+                    self.end.say("progress", {"current": argument, "at_ns": 1})
                 case "call":
                     await self._call(order, argument)
                 case "raise":
@@ -177,12 +177,12 @@ class ChildProcess:
         for number in range(records):
             ran.logged += 1
             message = {"at_ns": 1, "level": "info", "logger": "ctx", "message": f"record {number}"}
-            self._end.say("log", message)
+            self.end.say("log", message)
 
     def _span(self, ran: Ran) -> None:
         ran.spans += 1
         span = {"span_id": "0" * 16, "name": "root", "start_ns": 1, "end_ns": 2}
-        self._end.say("span", span)
+        self.end.say("span", span)
 
     async def _call(self, order: dict[str, Any], argument: dict[str, Any]) -> None:
         self._calls += 1
@@ -192,11 +192,11 @@ class ChildProcess:
         body = {"run_id": run_id, "task_id": argument["task"], "input": argument["input"]}
         self._machine.truth.asked.add(run_id)
         request = {"id": call_id, "method": "calls.run", "body": body, "span_id": None}
-        self._end.call("call", {**request, "timeout_seconds": argument["timeout"]})
+        self.end.call("call", {**request, "timeout_seconds": argument["timeout"]})
         try:
             reply = await answer
         except asyncio.CancelledError:
-            self._end.call("cancel", {"id": call_id})
+            self.end.call("cancel", {"id": call_id})
             raise
         if "code" in reply:
             raise TaskError(f"a call failed: {reply['code']}: {reply['message']}")

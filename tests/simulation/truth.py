@@ -42,6 +42,7 @@ class Truth:
         zygote_ends: Incarnations of workers whose zygote died at least once.
         unheard: Workers that were stopped, parted or slowed down at some time, or whose runner was.
         lies: What somebody was told and was not so.
+        tracebacks: What an actor logged that its authors did not expect.
     """
 
     effects: Counter[str] = field(default_factory=Counter[str])
@@ -56,6 +57,7 @@ class Truth:
     zygote_ends: set[str] = field(default_factory=set[str])
     unheard: bool = False
     lies: list[str] = field(default_factory=list[str])
+    tracebacks: list[str] = field(default_factory=list[str])
 
     def told(self, execution: Execution, *, known: bool = False) -> None:
         """Somebody was told of an execution; `known`: its end was known before they asked."""
