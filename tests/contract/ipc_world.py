@@ -216,7 +216,9 @@ class CurveWorld(ZmqWorld):
 
     def hub_transport(self) -> HubTransport:
         context = self._hub_context = zmq.Context()
-        remote = CurveHubTransport(context, self.endpoint, own=self.server, admitted=lambda key: key in self.admitted)
+        remote = CurveHubTransport(
+            context, self.endpoint, own=self.server, admitted=self.is_admitted, heard=self.is_admitted
+        )
         joined = JoinedHubTransport(super().hub_transport(), remote, self.admission)
         self.admits = joined.admits
         return joined
