@@ -72,12 +72,14 @@ class Cluster:
         head: Its project.
         port: Where nodes connect.
         nodes: Their projects, by name.
+        tokens: What they joined with.
     """
 
     def __init__(self, head: RunningProject, port: int, base: Path) -> None:
         self.head = head
         self.port = port
         self.nodes: dict[str, RunningProject] = {}
+        self.tokens: dict[str, str] = {}
         self._base = base
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._runtime_dirs: list[Path] = []
@@ -106,9 +108,7 @@ class Cluster:
         name: str,
         *,
         tasks: Mapping[str, str] = TASKS,
-        token: str | None = None,
         port: int | None = None,
-        config: Json | None = None,
     ) -> RunningProject:
         """Make a node's folder and start it; it joins with a token of its own."""
         runtime_dir = Path(tempfile.mkdtemp(prefix="rt-"))
@@ -116,10 +116,11 @@ class Cluster:
         folder = self._base / name
         folder.mkdir()
         found = self.nodes[name] = RunningProject(folder, runtime_dir, {})
-        found.configure({"workers": {"count": 1, "children": 2}, "supervisor": {"drain_seconds": 10}, **(config or {})})
+        found.configure({"workers": {"count": 1, "children": 2}, "supervisor": {"drain_seconds": 10}})
         for file, source in tasks.items():
             found.write_task(file, source)
-        self.start(name, token=token or self.token(), port=port)
+        self.tokens[name] = self.token()
+        self.start(name, token=self.tokens[name], port=port)
         return found
 
     def need(self, name: str, *, port: int | None = None) -> None:

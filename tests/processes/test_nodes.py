@@ -186,19 +186,20 @@ def test_a_token_on_the_command_line_is_refused_and_never_repeated(fleet: Cluste
         assert "rjt_secret" not in done.stderr
 
 
-def test_without_a_token_or_with_a_spent_one_it_is_said_what_to_do(fleet: Cluster, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("one")
+def test_without_a_token_or_with_a_spent_one_or_under_a_taken_name_it_is_said_what_to_do(
+    fleet: Cluster, tmp_path: Path
+) -> None:
     assert "ratchet node token" in _worker(fleet, "--name=three").stderr
     token = tmp_path / "token"
+    token.write_text(fleet.tokens["one"])
+    spent = _worker(fleet, "--name=three", f"--token-file={token}")
+    assert spent.returncode != 0
+    assert "does not take this join token" in spent.stderr
     token.write_text(fleet.token())
-    fleet.node("three", token=token.read_text())
-    assert fleet.stop("three") == 0
-    done = _worker(fleet, "--name=four", f"--token-file={token}")
-    assert done.returncode != 0
-    assert "does not take this join token" in done.stderr
-    token.write_text(fleet.token())
-    taken = _worker(fleet, "--name=three", f"--token-file={token}")
+    taken = _worker(fleet, "--name=one", f"--token-file={token}")
     assert taken.returncode != 0
-    assert "three" in taken.stderr
+    assert "'one'" in taken.stderr
 
 
 def _worker(fleet: Cluster, *arguments: str) -> "subprocess.CompletedProcess[str]":

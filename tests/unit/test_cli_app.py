@@ -127,7 +127,7 @@ def test_every_command_takes_config_and_data_dir(nowhere: Path, capsys: pytest.C
     text = capsys.readouterr().out
     assert "--config" in text
     assert "--data-dir" in text
-    assert ("--json" in text) == (name not in {"up", "stdio"})
+    assert ("--json" in text) == (name not in {"up", "stdio", "worker"})
 
 
 def test_the_version_is_printed(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
