@@ -17,7 +17,7 @@ import structlog
 
 from ratchet.errors import StoreError
 from ratchet.stores.connection import Runs
-from ratchet.stores.failures import store_error, too_large
+from ratchet.stores.failures import store_error
 
 log = structlog.stdlib.get_logger("stores")
 
@@ -26,7 +26,7 @@ SqlValue = str | int | float | bytes | None
 Row = Sequence[SqlValue]
 
 PENDING_MAX = 10_000  # writes waiting for a commit
-PATIENCE_SECONDS = 0.025  # what a patient write waits for others to share its commit with: no call gets an accept for it
+PATIENCE_SECONDS = 0.025  # what a patient write waits for company: so little that no call is given an accept for it
 BATCH_ROWS_MAX = 5_000  # rows in one transaction: bounds how long the last caller of a burst waits for the first
 
 _OWN_FAULT = (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, TypeError)  # raised by a single statement
@@ -203,7 +203,5 @@ class GroupCommit:
             future.set_result(outcome)
         elif isinstance(outcome, sqlite3.Error) and not isinstance(outcome, sqlite3.IntegrityError):
             future.set_exception(store_error(self._path, outcome))
-        elif isinstance(outcome, OverflowError):
-            future.set_exception(too_large())
         else:
             future.set_exception(outcome)
