@@ -15,7 +15,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import calls, executions, http_calls, memory, peers, stdio_start, streams, tokens
+from benchmarks import calls, curve_calls, executions, http_calls, memory, peers, stdio_start, streams, tokens
 from benchmarks.figure import Figure
 from benchmarks.processes import ROOT
 from ipc.errors import IpcError
@@ -23,7 +23,13 @@ from ipc.errors import IpcError
 PARTS: dict[str, Callable[[], list[Figure]]] = {
     "mcp": http_calls.measure,
     "stdio": stdio_start.measure,
-    "ipc": lambda: [*calls.measure(), *streams.measure(), *tokens.measure(), *executions.measure()],
+    "ipc": lambda: [
+        *calls.measure(),
+        *curve_calls.measure(),
+        *streams.measure(),
+        *tokens.measure(),
+        *executions.measure(),
+    ],
     "memory": memory.measure,
     "peers": peers.measure,
 }

@@ -2,9 +2,11 @@
 
 `hub` and `actor` are Ratchet's: a hub whose own link serves `echo`, and another link that does. The others are ZeroMQ
 without anything: `raw-echo` gives back what comes, `raw-switch` passes on between two connections, and `raw-actor` at
-one of them gives back. `asyncio-switch` and `asyncio-actor` are the same on `zmq.asyncio`.
+one of them gives back. `asyncio-switch` and `asyncio-actor` are the same on `zmq.asyncio`. `curve-hub` and `curve-echo`
+are `hub` and `raw-echo` on a network's socket, encrypted; their keys come in the environment.
 """
 
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -14,12 +16,17 @@ import zmq
 import zmq.asyncio
 
 from ipc.access import AccessTable
+from ipc.curve import KeyPair, key_text
 from ipc.hub import Hub
+from ipc.joined import JoinedHubTransport
 from ipc.link import Link, Request
+from ipc.remote import CurveHubTransport
 from ipc.zeromq import ZmqHubTransport, ZmqLinkTransport
 
 CALLER = b"caller"
 ACTOR = b"actor"
+SERVER_KEYS = "RATCHET_BENCH_SERVER_KEYS"  # hexadecimal, public:secret
+LOCAL = "RATCHET_BENCH_LOCAL"  # where a hub on the network listens, too
 
 
 async def echo(request: Request) -> bytes:
@@ -36,6 +43,19 @@ async def hub(endpoint: str) -> None:
     await one.run()
 
 
+async def curve_hub(endpoint: str) -> None:
+    """A hub on the network, which lets everybody in, until it is ended."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    remote = CurveHubTransport(
+        context, endpoint, own=keys_of_server(), admitted=lambda _key: True, heard=lambda _key: True
+    )
+    local = ZmqHubTransport(context, os.environ[LOCAL])
+    transport = JoinedHubTransport(local, remote, lambda _key, _name: True)
+    one = Hub(transport, name="runner", incarnation="bench", access=AccessTable.everyone(), admits=transport.admits)
+    one.local_link({"echo": echo})
+    await one.run()
+
+
 async def actor(endpoint: str) -> None:
     """A link that serves, until it is ended."""
     transport = ZmqLinkTransport(zmq.Context(), endpoint)
@@ -48,6 +68,22 @@ def raw_echo(endpoint: str) -> None:
     socket.bind(endpoint)
     while True:
         socket.send_multipart(socket.recv_multipart())
+
+
+def curve_echo(endpoint: str) -> None:
+    """The same, encrypted."""
+    socket = zmq.Context().socket(zmq.ROUTER)
+    socket.curve_server = True
+    socket.curve_secretkey = key_text(keys_of_server().secret).encode()
+    socket.bind(endpoint)
+    while True:
+        socket.send_multipart(socket.recv_multipart())
+
+
+def keys_of_server() -> KeyPair:
+    """What this process proves itself with."""
+    public, secret = os.environ[SERVER_KEYS].split(":")
+    return KeyPair(bytes.fromhex(public), bytes.fromhex(secret))
 
 
 def raw_switch(endpoint: str) -> None:
@@ -90,11 +126,13 @@ async def asyncio_actor(endpoint: str) -> None:
 _BLOCKING: dict[str, Callable[[str], None]] = {
     "raw-echo": raw_echo,
     "raw-switch": raw_switch,
+    "curve-echo": curve_echo,
     "raw-actor": raw_actor,
 }
 _COROUTINES: dict[str, Callable[[str], Coroutine[Any, Any, None]]] = {
     "hub": hub,
     "actor": actor,
+    "curve-hub": curve_hub,
     "asyncio-switch": asyncio_switch,
     "asyncio-actor": asyncio_actor,
 }

@@ -12,6 +12,7 @@ import zmq
 import zmq.asyncio
 
 from benchmarks.call_peer import CALLER
+from ipc.curve import CurveClient, key_text
 from ipc.link import Link
 from ipc.zeromq import ZmqLinkTransport
 
@@ -149,9 +150,11 @@ class AsyncioCaller(Caller):
 
 
 @asynccontextmanager
-async def linked(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, name: str) -> AsyncGenerator[Link]:
+async def linked(
+    context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, name: str, curve: CurveClient | None = None
+) -> AsyncGenerator[Link]:
     """A welcomed link for the time of the block."""
-    link = Link(ZmqLinkTransport(context, endpoint), name=name, incarnation="bench", methods={})
+    link = Link(ZmqLinkTransport(context, endpoint, curve=curve), name=name, incarnation="bench", methods={})
     running = asyncio.create_task(link.run())
     try:
         await link.wait_welcomed(_WELCOME_SECONDS)
@@ -162,9 +165,15 @@ async def linked(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, name:
             await running
 
 
-def dealer(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str) -> "zmq.Socket[bytes]":
+def dealer(
+    context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, curve: CurveClient | None = None
+) -> "zmq.Socket[bytes]":
     """A bare socket that is known as the caller."""
     socket = context.socket(zmq.DEALER)
+    if curve is not None:
+        socket.curve_serverkey = key_text(curve.server_public).encode()
+        socket.curve_publickey = key_text(curve.own.public).encode()
+        socket.curve_secretkey = key_text(curve.own.secret).encode()
     socket.setsockopt(zmq.ROUTING_ID, CALLER)
     socket.connect(endpoint)
     return socket
