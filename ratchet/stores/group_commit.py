@@ -17,7 +17,7 @@ import structlog
 
 from ratchet.errors import StoreError
 from ratchet.stores.connection import Runs
-from ratchet.stores.failures import store_error
+from ratchet.stores.failures import store_error, too_large
 
 log = structlog.stdlib.get_logger("stores")
 
@@ -203,5 +203,7 @@ class GroupCommit:
             future.set_result(outcome)
         elif isinstance(outcome, sqlite3.Error) and not isinstance(outcome, sqlite3.IntegrityError):
             future.set_exception(store_error(self._path, outcome))
+        elif isinstance(outcome, OverflowError):
+            future.set_exception(too_large())
         else:
             future.set_exception(outcome)
