@@ -15,7 +15,7 @@ from tests.simulation.play import play
 from tests.simulation.tasks import PLAIN
 from tests.simulation.world import ACTORS, RUNNER, World
 
-SHORT_STEPS = 8
+SHORT_STEPS = 6
 
 
 @pytest.mark.parametrize("first", range(0, 1000, 250))
@@ -87,6 +87,7 @@ def test_an_execution_that_ended_is_never_seen_running_again_while_its_id_is_sub
         await _submit(world, body)
         world.disk.slow.add("executions")
         again = asyncio.create_task(_submit(world, body))
+        await asyncio.sleep(0.01)  # it is there, and about to be recorded
         for _ in range(20):
             assert (await _get(world, "e")).status is Status.COMPLETED
         assert (await again).status is Status.COMPLETED
