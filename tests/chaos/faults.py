@@ -13,8 +13,9 @@ from typing import Any, Final
 import psutil
 
 from tests.chaos.load import Told
-from tests.chaos.plan import LEASE_SECONDS, SUPERVISOR, Fault
+from tests.chaos.plan import LEASE_SECONDS, NODE, SUPERVISOR, Fault
 from tests.harness import RunningProject, eventually
+from tests.processes.cluster import Proxy
 
 BACK_SECONDS: Final = 60.0
 _VICTIM_SECONDS: Final = 5.0
@@ -54,6 +55,7 @@ class Faults:
 
     project: RunningProject
     told: Told
+    network: Proxy | None = None
     strikes: list[Strike] = field(default_factory=list[Strike])
     missed: Counter[str] = field(default_factory=Counter[str])
     complaints: list[str] = field(default_factory=list[str])
@@ -85,6 +87,8 @@ class Faults:
     async def _strike(self, fault: Fault) -> None:
         if _ends_everything(fault):
             return await self._restart_everything(fault)
+        if fault.target == NODE:
+            return await self._part(fault)
         victim = await asyncio.to_thread(self._victim, fault)
         if victim is None:
             self.missed[f"{fault.kind} {fault.target}"] += 1
@@ -102,6 +106,21 @@ class Faults:
             self._present.discard(name)
         self.strikes.append(Strike(fault, name, process.pid, began, time.monotonic() - started))
         return None
+
+    async def _part(self, fault: Fault) -> None:
+        """Cut the node off; to it, and to the head, the other is silent."""
+        if self.network is None or NODE in self._present:
+            self.missed[f"{fault.kind} {fault.target}"] += 1
+            return
+        self._present.add(NODE)
+        began = time.time()
+        self.network.cut()
+        try:
+            await asyncio.sleep(fault.seconds)
+        finally:
+            self.network.mend()
+            self._present.discard(NODE)
+        self.strikes.append(Strike(fault, NODE, 0, began, fault.seconds))
 
     async def _hit(self, fault: Fault, process: psutil.Process) -> None:
         match fault.kind:
@@ -122,6 +141,8 @@ class Faults:
                     await asyncio.sleep(fault.seconds)
                 finally:
                     process.rlimit(resource.RLIMIT_FSIZE, (hard, hard))
+            case "partition":
+                raise AssertionError("networks are parted, not processes")
 
     async def _back(self, fault: Fault, name: str, process: psutil.Process) -> None:
         """Return when the work that the victim does is done again."""

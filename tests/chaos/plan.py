@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Kind = Literal["kill", "stop", "restart", "full disk"]
+Kind = Literal["kill", "stop", "restart", "full disk", "partition"]
 
 SUPERVISOR: Final = "supervisor"
+NODE: Final = "node"
 STORES: Final = {"task-runner": "executions", "log-store": "logs", "trace-store": "spans"}
 ACTORS: Final = ("task-runner", "log-store", "trace-store", "llm-gateway", "mcp-front", "worker")
 LEASE_SECONDS: Final = 30.0
-TARGETS: Final = (*ACTORS, "zygote", "child", SUPERVISOR)
+TARGETS: Final = (*ACTORS, "zygote", "child", SUPERVISOR, NODE)
 
 _EXECUTIONS_PER_FAULT: Final = 25
 # A session is suspect after 3 s of silence and dead after 10.
@@ -89,13 +90,14 @@ def _deck() -> list[tuple[Kind, str]]:
         "stop": (*ACTORS, "zygote", "child", SUPERVISOR),
         "restart": ACTORS,
         "full disk": STORES,
+        "partition": (NODE,),
     }
     return [(kind, target) for kind, targets in by_kind.items() for target in targets]
 
 
 def _ordinary(kind: Kind, target: str, rng: random.Random) -> _Rest:
     seconds = 0.0
-    if kind == "stop":
+    if kind in ("stop", "partition"):
         [(low, high)] = rng.choices(_STOPS, _STOP_WEIGHTS)
         seconds = rng.uniform(low, high)
     elif kind == "full disk":

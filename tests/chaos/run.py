@@ -2,22 +2,25 @@
 
 import asyncio
 import json
+import tempfile
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from tests.chaos import evidence, invariants
 from tests.chaos.faults import Faults
 from tests.chaos.load import Load
-from tests.chaos.plan import TARGETS, Fault, schedule
+from tests.chaos.plan import NODE, TARGETS, Fault, schedule
 from tests.chaos.report import Outcome, say
 from tests.chaos.watch import Watch
 from tests.harness import Json, RunningProject, running_project
+from tests.processes.cluster import Cluster, Proxy, free_port
 
 WORKERS: Final = 2
 CHILDREN: Final = 3
+NODE_CHILDREN: Final = 2
 _TASKS: Final = Path(__file__).with_name("tasks") / "mixture.py"
 _REASON_CHARACTERS_MAX: Final = 1500
 _CRASHES: Final = {
@@ -51,11 +54,16 @@ async def run(folder: Path, executions: int, seed: int, *, only: Iterable[str] =
         only: Kinds of processes that are struck.
     """
     marks = folder / "marks"
+    port = free_port()
+    config = {**CONFIG, "cluster": {"listen": f"127.0.0.1:{port}"}}
     tasks, environ = {"mixture": _TASKS.read_text()}, {"CHAOS_MARKS": str(marks)}
-    async with running_project(folder / "project", tasks=tasks, config=CONFIG, environ=environ) as project:
+    async with (
+        running_project(folder / "project", tasks=tasks, config=config, environ=environ) as project,
+        _node(Cluster(project, port, folder), folder, tasks, environ, wanted=NODE in only) as network,
+    ):
         load = Load(project, executions, seed)
-        faults = Faults(project, load.told)
-        watch = Watch(project, WORKERS, WORKERS * CHILDREN)
+        faults = Faults(project, load.told, network)
+        watch = Watch(project, WORKERS, WORKERS * CHILDREN + (0 if network is None else NODE_CHILDREN))
         await asyncio.to_thread(watch.begin)
         started = time.monotonic()
         await _under(watch, load, faults, schedule(executions, seed, only=only))
@@ -70,6 +78,32 @@ async def run(folder: Path, executions: int, seed: int, *, only: Iterable[str] =
     replay = ["make", "chaos", f"N={executions}", f"SEED={seed}"]
     replay += [f"ONLY={','.join(only)}"] if set(only) != set(TARGETS) else []
     return Outcome(replay, load.told, faults.strikes, faults.missed, found, watch, problems, seconds)
+
+
+@asynccontextmanager
+async def _node(
+    cluster: Cluster, folder: Path, tasks: Mapping[str, str], environ: Mapping[str, str], *, wanted: bool
+) -> AsyncGenerator[Proxy | None]:
+    """A machine that works for the head, and the network between them."""
+    if not wanted:
+        yield None
+        return
+    network = Proxy(cluster.port)
+    with tempfile.TemporaryDirectory(
+        prefix="rt-"
+    ) as runtime_dir:  # a short path: those of Unix sockets must not be long
+        (folder / NODE).mkdir()
+        found = cluster.nodes[NODE] = RunningProject(folder / NODE, Path(runtime_dir), environ)
+        found.configure({**CONFIG, "workers": {"count": 1, "children": NODE_CHILDREN}})
+        for name, source in tasks.items():
+            found.write_task(name, source)
+        try:
+            token = await asyncio.to_thread(cluster.token)
+            await asyncio.to_thread(cluster.start, NODE, token=token, port=network.port)
+            yield network
+        finally:
+            await asyncio.to_thread(cluster.close)
+            network.close()
 
 
 async def _under(watch: Watch, load: Load, faults: Faults, planned: Sequence[Fault]) -> None:
