@@ -17,7 +17,7 @@ FILE_BYTES_MAX = 10 * 1024 * 1024
 FILES_KEPT = 3
 
 # Libraries that tell at `info` what they do all day; `debug` shows it.
-_CHATTY = ("httpx", "mcp", "uvicorn")
+_CHATTY = ("aiosqlite", "httpx", "mcp", "uvicorn")
 
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,

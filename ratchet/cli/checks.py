@@ -22,6 +22,7 @@ IMPORT_SECONDS_MAX = 60.0
 
 # Distribution and the module it is imported as.
 PACKAGES: Mapping[str, str] = {
+    "aiosqlite": "aiosqlite",
     "jsonschema-rs": "jsonschema_rs",
     "mcp": "mcp",
     "msgpack": "msgpack",

@@ -184,8 +184,8 @@ def python(code: str, folder: Path, **environ: str) -> str:
 @pytest.mark.parametrize(
     ("command", "unwanted"),
     [
-        ("version", {"mcp", "rich", "zmq", "structlog", "uvicorn", "yaml"}),
-        ("executions", {"mcp", "uvicorn", "yaml"}),
+        ("version", {"mcp", "rich", "zmq", "structlog", "uvicorn", "aiosqlite", "yaml"}),
+        ("executions", {"mcp", "uvicorn", "aiosqlite", "yaml"}),
     ],
 )
 def test_a_command_loads_only_what_it_needs(nowhere: Path, command: str, unwanted: set[str]) -> None:

@@ -260,13 +260,3 @@ async def test_cancelling_whoever_closes_does_not_lose_what_was_accepted(tmp_pat
         await asyncio.gather(*pending)
     async with opened(tmp_path / "notes.db") as again:
         assert await again.numbers() == [*range(100)]
-
-
-async def test_a_connection_does_what_was_asked_of_it_before_it_closes(tmp_path: Path):
-    async with writer(tmp_path / "notes.db") as connection:
-        asked = asyncio.ensure_future(connection.run(lambda raw: raw.execute("SELECT 7").fetchone()))
-        await asyncio.sleep(0)
-
-    assert await asked == (7,)
-    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
-        await connection.run(lambda raw: raw.execute("SELECT 8").fetchone())
