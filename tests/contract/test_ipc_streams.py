@@ -343,10 +343,12 @@ async def test_a_callee_that_sends_without_credit_or_out_of_order_is_cut_off(wor
     front = await world.link("front")
     rogue = world.mute("rogue")
     await eventually(lambda: "rogue" in hub.peers)
-    for numbers in ([2], range(1, WINDOW_ITEMS + 2)):
+    for cut_off, numbers in enumerate(([2], range(1, WINDOW_ITEMS + 2)), start=1):
         async with front.stream("rogue", "count", b"") as items:
             frame = [Envelope(Kind.ITEM, items.key, "rogue", "front", credit=number) for number in numbers]
             rogue.say(encode_batch(frame))
+            # Nothing is read before: what comes in several messages could be read, and credit be given, in between.
+            await eventually(lambda cut_off=cut_off: front.counters["lost.stream"] == cut_off)
             assert isinstance(await error_of(items), LostError)
     rogue.close()
 
