@@ -28,6 +28,7 @@ from ratchet.bodies.attempts import (
 )
 from ratchet.bodies.common import Empty
 from ratchet.bodies.health import Health
+from ratchet.bodies.inspection import InspectAttempt, Inspection
 from ratchet.cluster.code import locate
 from ratchet.config import secret_values
 from ratchet.errors import RatchetError, StaleFenceError, StartupError, UnavailableError
@@ -127,6 +128,7 @@ class WorkerActor:
             {
                 messages.RUN_ATTEMPT: self._take,
                 messages.STOP_ATTEMPT: self._stop,
+                messages.INSPECT_ATTEMPT: self._inspect,
                 messages.DESCRIBE_FILE: self._describe,
                 messages.REREGISTER: self._on_reregister,
                 messages.GET_HEALTH: self._health,
@@ -217,6 +219,12 @@ class WorkerActor:
         if run is not None and run.order.fence == body.fence:
             run.stop(body.category, body.reason)
         return Empty()
+
+    async def _inspect(self, body: InspectAttempt, _request: Request) -> Inspection:
+        run = self._runs.get(body.execution_id)
+        if run is None or run.order.fence != body.fence:
+            raise StaleFenceError(f"execution {body.execution_id} does not run here any more")
+        return await run.inspect()
 
     async def _describe(self, body: DescribeFile, _request: Request) -> FileDescription:
         if self._zygote is None:
