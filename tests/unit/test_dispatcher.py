@@ -13,6 +13,7 @@ from actors.task_runner.workers import Workers
 from ipc.link import Link
 from ratchet import messages
 from ratchet.bodies.attempts import RegisterWorker
+from ratchet.config import Config
 from ratchet.lifecycle import State
 from ratchet.models import Execution, Source, Status, Task
 from ratchet.stores.asks import AskStore
@@ -74,6 +75,7 @@ async def test_a_worker_that_registers_while_its_order_is_about_to_leave_does_no
             workers=workers,
             link=cast("Link", link),
             incarnation="r",
+            config=Config.model_validate({"data_dir": tmp_path}),
             spawn=spawn,
             timeout_of=lambda _: 60.0,
             attempt_ended=lambda _: None,
