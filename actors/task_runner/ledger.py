@@ -6,7 +6,7 @@ the caller, who performs what the returned effect asks for.
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from actors.task_runner.live import Live, restored, with_attempt
@@ -20,6 +20,10 @@ from ratchet.stores.executions import ExecutionStore
 ATTEMPT_ENDED = "the attempt that asked has ended"
 
 T = TypeVar("T")
+
+
+def _nothing() -> None:
+    """What is done beside most announcements."""
 
 
 async def undisturbed(work: Coroutine[Any, Any, T]) -> T:
@@ -75,6 +79,7 @@ class Ledger:
         output: Any = None,
         reason: str = "",
         ask: AskRecord | None = None,
+        announcing: Callable[[], None] = _nothing,
     ) -> Effect:
         """Decide, record, publish.
 
@@ -85,6 +90,7 @@ class Ledger:
             output: What a completed attempt returned.
             reason: Why a cancel was requested.
             ask: The question as it is after `Asked` or `Settled`.
+            announcing: Called once it is durable, in the turn of the loop in which waiters are told, before them.
 
         Returns:
             What the caller must do now; it is durable already.
@@ -93,10 +99,17 @@ class Ledger:
             StaleFenceError: The event is about an attempt or an execution that is over.
             StoreError: It could not be recorded; nothing has changed.
         """
-        return await undisturbed(self._apply(live, event, attempt, output, reason, ask))
+        return await undisturbed(self._apply(live, event, attempt, output, reason, ask, announcing))
 
     async def _apply(
-        self, live: Live, event: Event, attempt: Attempt | None, output: Any, reason: str, ask: AskRecord | None
+        self,
+        live: Live,
+        event: Event,
+        attempt: Attempt | None,
+        output: Any,
+        reason: str,
+        ask: AskRecord | None,
+        announcing: Callable[[], None],
     ) -> Effect:
         async with live.lock:
             state, effect = step(live.state, event)
@@ -108,6 +121,7 @@ class Ledger:
             if isinstance(effect, Finish | Requeue):
                 changes["asks"] = []  # its own ended with the attempt, and so do the executions that it called
             live.state = state
+            announcing()
             live.update(**changes)
             if isinstance(effect, Finish):
                 self.live.pop(live.execution.execution_id, None)

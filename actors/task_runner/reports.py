@@ -80,15 +80,22 @@ class Reports:
             StaleFenceError: It is not the current attempt; its telemetry is stored even so.
             StoreError: The end could not be recorded; it must be reported again.
         """
+        rest: list[asyncio.Task[None]] = []
+
+        def send_rest() -> None:
+            if not rest:
+                rest.extend(self._send_rest(body))
+
         try:
-            await self._record(body, source)
+            # Sent in the turn of the loop in which the end is announced, and so before any request that follows from it
+            # can pass through here; not earlier, because two commits at once each wait for the other's fsync.
+            await self._record(body, source, send_rest)
         except StaleFenceError:
             await self._find_earlier(body, source)
             raise
         finally:
-            # Sent in the turn of the loop in which the end is announced, and so before any request that follows from it
-            # can pass through here; not earlier, because two commits at once each wait for the other's fsync.
-            self._settle(body.execution_id, await self._store_rest(body))
+            send_rest()  # where no end was recorded
+            self._settle(body.execution_id, await self._stored(body, rest))
 
     def pending(self, execution_id: str) -> bool:
         """Whether something about it is still to be stored."""
@@ -103,7 +110,7 @@ class Reports:
         """Note what is proven."""
         await self._note()
 
-    async def _record(self, body: AttemptReport, source: str) -> None:
+    async def _record(self, body: AttemptReport, source: str, announcing: Callable[[], None]) -> None:
         live = self._ledger.live.get(body.execution_id)
         if live is None:
             raise StaleFenceError(f"execution {body.execution_id} is not running")
@@ -131,7 +138,7 @@ class Reports:
         if carries:  # whoever waits for the end must not be told that something is missing
             self._unproven[body.execution_id] = attempt.model_copy(update={"telemetry": None})
         try:
-            effect = await self._ledger.apply(live, event, attempt=attempt, output=body.output)
+            effect = await self._ledger.apply(live, event, attempt=attempt, output=body.output, announcing=announcing)
         except BaseException:
             self._unproven.pop(body.execution_id, None)
             raise
@@ -168,8 +175,8 @@ class Reports:
         except StoreError as error:
             log.error("a late end could not be noted", execution=body.execution_id, error=error.message)
 
-    async def _store_rest(self, body: AttemptReport) -> Telemetry:
-        """Pass on what a report carries. Returns whether all of the attempt's telemetry is stored then."""
+    def _send_rest(self, body: AttemptReport) -> list[asyncio.Task[None]]:
+        """Pass on what a report carries."""
         calls: list[Coroutine[Any, Any, None]] = []
         if body.logs:
             logs = AppendLogs(execution_id=body.execution_id, attempt=body.fence, records=body.logs, patient=True)
@@ -177,8 +184,12 @@ class Reports:
         if body.spans:
             spans = AppendSpans(execution_id=body.execution_id, attempt=body.fence, spans=body.spans, patient=True)
             calls.append(self._store(messages.APPEND_SPANS, spans))
+        return [asyncio.create_task(call) for call in calls]
+
+    async def _stored(self, body: AttemptReport, rest: list[asyncio.Task[None]]) -> Telemetry:
+        """Whether all of the attempt's telemetry is stored, once that is known."""
         try:
-            await asyncio.gather(*calls)
+            await asyncio.gather(*rest)
         except (IpcError, RatchetError) as error:
             log.warning("telemetry could not be stored", execution=body.execution_id, error=str(error))
             return "incomplete"
