@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ratchet.process import STACK_FILE
 from ratchet.runtime import ZYGOTE_MAIN
 from tests.processes.zygote_harness import ChildHandle, ZygoteHandle, alive, eventually, write
 
@@ -169,8 +170,11 @@ def test_a_zygote_and_its_children_hold_only_their_own_descriptors(tmp_path: Pat
     for child in (first, second):
         kinds = _descriptors(child.pid)
         assert kinds.pop(0) == "/dev/null"
+        stack = kinds.pop(next(number for number, kind in kinds.items() if kind.startswith("/memfd:")))
+        assert stack == f"/memfd:{STACK_FILE} (deleted)"  # each has its own; they only have one name
         assert [kind.split(":")[0] for kind in kinds.values()] == ["pipe", "pipe", "socket", "socket"]
-    assert set(_descriptors(first.pid).values()) & set(_descriptors(second.pid).values()) == {"/dev/null"}
+    shared = set(_descriptors(first.pid).values()) & set(_descriptors(second.pid).values())
+    assert shared == {"/dev/null", f"/memfd:{STACK_FILE} (deleted)"}
     channel = f"socket:[{os.fstat(zygote.peer.channel.fileno()).st_ino}]"
     assert channel not in _descriptors(first.pid).values()
     os.close(secret)
