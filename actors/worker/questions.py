@@ -63,9 +63,9 @@ async def kept_items(request: FromTask, stream: Callable[[FromTask], AsyncGenera
     async def first(asked: FromTask) -> AsyncGenerator[ReplyT]:
         items = stream(asked)
         try:
-            held.append(await anext(items))
-        except StopAsyncIteration:
-            pass
+            async for item in items:
+                held.append(item)
+                break
         except BaseException:
             await items.aclose()
             raise
