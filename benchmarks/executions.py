@@ -5,14 +5,14 @@ import os
 import secrets
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import zmq
 
+from benchmarks.callers import linked
 from benchmarks.figure import Figure, percentile
 from benchmarks.processes import Folder, running_ratchet
 from ipc.link import Link
-from ipc.zeromq import ZmqLinkTransport
 from ratchet import rpc
 from ratchet.bodies.executions import Submit
 from ratchet.messages import SUBMIT
@@ -23,7 +23,6 @@ _OUTSTANDING = (1, 16, 64)
 _SECONDS = 4.0
 _FSYNCS = 100
 _WARM_UP_SECONDS = 1.0
-_WELCOME_SECONDS = 10.0
 _WAIT_SECONDS = 30.0
 
 
@@ -110,19 +109,6 @@ async def _execute(link: Link) -> None:
 @asynccontextmanager
 async def _linked(folder: Folder) -> AsyncGenerator[Link]:
     project = find_project(folder.config, None, os.environ, folder.path)
-    context = zmq.Context()
-    link = Link(
-        ZmqLinkTransport(context, project.hub_endpoint),
-        name=f"cli:{os.getpid()}-bench",
-        incarnation=secrets.token_hex(6),
-        methods={},
-    )
-    running = asyncio.create_task(link.run())
-    try:
-        await link.wait_welcomed(_WELCOME_SECONDS)
-        yield link
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):  # ours, of the line above
-            await running
-        context.term()
+    with zmq.Context() as context:
+        async with linked(context, project.hub_endpoint, f"cli:{os.getpid()}-bench") as link:
+            yield link
