@@ -17,7 +17,7 @@ import structlog
 
 from actors.task_runner.behalf import acting
 from actors.task_runner.callers import Callers
-from actors.task_runner.ledger import ATTEMPT_ENDED, Ledger
+from actors.task_runner.ledger import ATTEMPT_ENDED, Ledger, undisturbed
 from actors.task_runner.live import Live
 from ipc.link import Request
 from ratchet.bodies.asks import (
@@ -126,7 +126,7 @@ class AskDesk:
         if pending is None:
             if body.resume:
                 raise UnknownAskError(f"the caller has not been asked {body.key!r}")
-            pending = await self._begin(live, body)
+            pending = await undisturbed(self._begin(live, body))
         return _answer(await asyncio.shield(pending.end))
 
     async def withdraw(self, body: WithdrawAsks, request: Request) -> Empty:
@@ -244,6 +244,9 @@ class AskDesk:
         self, pending: _Pending, state: AskState, *, said: Said | None = None, reason: str | None = None
     ) -> bool:
         """Close a question; False where that was done before."""
+        return await undisturbed(self._close(pending, state, said, reason))
+
+    async def _close(self, pending: _Pending, state: AskState, said: Said | None, reason: str | None) -> bool:
         end = pending.ask.model_copy(update={"state": state, "answer": said, "reason": reason})
         try:
             await self._ledger.apply(pending.live, Settled(pending.ask.fence, pending.ask.key), ask=end)

@@ -126,6 +126,20 @@ async def test_the_first_answer_counts_and_the_execution_runs_again(world: World
     assert await world.desk.ask(question(), request("llm-gateway")) == SAID, "the same question has the same answer"
 
 
+async def test_an_answer_reaches_the_task_though_who_brought_it_left_while_it_was_recorded(world: World) -> None:
+    await world.run()
+    asking = await world.ask()
+    bringing = asyncio.create_task(world.answer())
+    for _ in range(3):
+        await asyncio.sleep(0)  # the commit is under way then
+    bringing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await bringing
+    async with asyncio.timeout(5):
+        assert await asking == SAID
+    assert len(world.desk) == 0
+
+
 async def test_only_the_owner_reads_and_answers(world: World) -> None:
     await world.run()
     asking = await world.ask()
