@@ -29,6 +29,7 @@ from ipc.errors import (
 from ipc.outgoing import Outgoing, once
 
 ACCEPT_SECONDS = 0.05
+ACCEPT_SPACING_SECONDS = 0.01  # what falls due this soon is told along with what is due: many calls, few sweeps
 ANSWER_SECONDS = 60.0
 ANSWERS_MAX = 4096
 ANSWERS_BYTES_MAX = 8 * 1024 * 1024
@@ -369,7 +370,7 @@ class Serving:
         now = self._clock()
         after = float("inf")
         for running in tuple(self._running.values()):
-            if running.accept_at <= now:
+            if running.accept_at <= now + ACCEPT_SPACING_SECONDS:
                 running.accept_at = float("inf")
                 call = running.envelope
                 self._answer(Envelope(Kind.ACCEPT, call.key, self._name, call.source))

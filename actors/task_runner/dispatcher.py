@@ -13,7 +13,7 @@ import structlog
 from actors.task_runner.catalogue import Catalogue
 from actors.task_runner.families import Families
 from actors.task_runner.ledger import Ledger, undisturbed
-from actors.task_runner.live import Live, new_attempt, undelivered, with_attempt
+from actors.task_runner.live import Live, attempts_with, new_attempt, undelivered
 from actors.task_runner.losses import Losses
 from actors.task_runner.queue import ReadyQueue
 from actors.task_runner.reports import Reports, Spawn
@@ -221,7 +221,7 @@ class Dispatcher:
         return None
 
     def _amend(self, live: Live, attempt: Attempt) -> None:
-        live.amend(attempts=with_attempt(live.execution, attempt).attempts)
+        live.amend(attempts=attempts_with(live.execution, attempt))
 
     async def cancel(self, live: Live, reason: str) -> None:
         """Ask an execution to stop; idempotent.

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from actors.task_runner.live import Live, restored, with_attempt
+from actors.task_runner.live import Live, attempts_with, restored
 from ratchet.bodies.asks import AskRecord
 from ratchet.errors import IdempotencyConflictError, StaleFenceError
 from ratchet.lifecycle import Effect, Event, Finish, Order, Refuse, Requeue, Resume, Stop, Suspend, step
@@ -195,4 +195,4 @@ def _asked(live: Live) -> str | None:
 
 
 def _with(execution: Execution, attempt: Attempt, **changes: Any) -> dict[str, Any]:
-    return {**changes, "attempts": with_attempt(execution, attempt).attempts}
+    return {**changes, "attempts": attempts_with(execution, attempt)}

@@ -79,11 +79,15 @@ def restored(execution: Execution, asks: frozenset[str] = frozenset()) -> Live:
     return Live(execution=execution, state=state)
 
 
-def with_attempt(execution: Execution, attempt: Attempt, **changes: Any) -> Execution:
-    """The execution with `attempt` in place of the one of the same fence, or added; the newest stays the last."""
+def attempts_with(execution: Execution, attempt: Attempt) -> list[Attempt]:
+    """The attempts, with `attempt` in place of the one of the same fence, or added; the newest stays the last."""
     others = [one for one in execution.attempts if one.fence != attempt.fence]
-    attempts = sorted([*others, attempt], key=lambda one: one.fence)
-    return execution.model_copy(update={"attempts": attempts, **changes})
+    return sorted([*others, attempt], key=lambda one: one.fence)
+
+
+def with_attempt(execution: Execution, attempt: Attempt) -> Execution:
+    """The execution with these attempts."""
+    return execution.model_copy(update={"attempts": attempts_with(execution, attempt)})
 
 
 def new_attempt(fence: int, *, worker: str, incarnation: str) -> Attempt:

@@ -8,11 +8,14 @@ import difflib
 import math
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
     from limits.strategies import MovingWindowRateLimiter
+
+_LIMITS_KEPT = 1024
 
 # The one table of short names. The tools' own names are understood too.
 TOOL_OF_SHORT_NAME: Mapping[str, str] = {
@@ -45,6 +48,7 @@ def limited_tool(name: str) -> str:
     raise ValueError(f"names no tool; {hint}")
 
 
+@lru_cache(maxsize=_LIMITS_KEPT)
 def parse_limit(text: str) -> "RateLimitItem":
     """A limit such as `10/minute`, `100 per hour`, `5/2seconds`.
 
@@ -69,7 +73,6 @@ class RateLimiter:
 
     def __init__(self) -> None:
         self._windows: MovingWindowRateLimiter | None = None
-        self._limits: dict[str, RateLimitItem] = {}
 
     def admit(self, client: str, tool: str, limit: str) -> float | None:
         """Count a call, or say in how many seconds (above 0) the next one will be admitted.
@@ -77,9 +80,7 @@ class RateLimiter:
         Raises:
             ValueError: `limit` is none.
         """
-        if limit not in self._limits:
-            self._limits[limit] = parse_limit(limit)
-        windows, item = self._open(), self._limits[limit]
+        windows, item = self._open(), parse_limit(limit)
         if windows.hit(item, client, tool):
             return None
         seconds = windows.get_window_stats(item, client, tool).reset_time - time.time()

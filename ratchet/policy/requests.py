@@ -3,7 +3,17 @@
 Their rows are in the table of `ratchet.messages`, like all others.
 """
 
+from typing import Annotated
+
+from pydantic import AfterValidator
+
 from ratchet.models import AuditRecord, Model
+from ratchet.policy.rate_limits import parse_limit
+
+
+def _limit(text: str) -> str:
+    parse_limit(text)
+    return text
 
 
 class Admit(Model):
@@ -11,7 +21,7 @@ class Admit(Model):
 
     client: str
     tool: str
-    limit: str  # "10/minute"
+    limit: Annotated[str, AfterValidator(_limit)]  # "10/minute"
 
 
 class Admission(Model):

@@ -6,9 +6,12 @@ machine. The same functions serve the child that loads a file and whoever wants 
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 MISSING = "missing"
+
+_NAMES_KEPT = 4096
 
 
 def digest_of(content: bytes) -> str:
@@ -36,10 +39,13 @@ def combine_named(digests: Iterable[tuple[str, str]]) -> str:
 
 def name_of(path: str, roots: Sequence[str]) -> str:
     """A file's path within the first root that has it, with `/` between its parts; outside of all, its whole path."""
-    for root in roots:
-        if Path(path).is_relative_to(root):
-            return Path(path).relative_to(root).as_posix()
-    return path
+    return next((name for root in roots if (name := _name_within(path, root)) is not None), path)
+
+
+@lru_cache(maxsize=_NAMES_KEPT)  # asked of every execution's file, and pathlib takes its time
+def _name_within(path: str, root: str) -> str | None:
+    file = Path(path)
+    return file.relative_to(root).as_posix() if file.is_relative_to(root) else None
 
 
 def digest_now(path: str) -> str:

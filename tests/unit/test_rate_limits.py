@@ -3,9 +3,11 @@
 import time
 
 import pytest
+from pydantic import ValidationError
 
 from actors.mcp_front.tools.table import TOOLS
 from ratchet.policy.rate_limits import TOOL_OF_SHORT_NAME, RateLimiter, limited_tool, parse_limit
+from ratchet.policy.requests import Admit
 
 BOUND_SECONDS = 10.0
 
@@ -28,6 +30,11 @@ def test_the_names_of_the_original_design_are_understood() -> None:
 def test_what_is_no_limit_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be one limit"):
         parse_limit(text)
+
+
+def test_a_request_with_what_is_no_limit_is_not_valid() -> None:
+    with pytest.raises(ValidationError, match="must be one limit"):
+        Admit(client="alice", tool="execute_task", limit="often")
 
 
 def test_as_many_calls_are_admitted_as_the_limit_says_and_the_rest_are_told_when() -> None:
