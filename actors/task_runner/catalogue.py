@@ -1,36 +1,40 @@
 """What the task folders hold at this moment.
 
 Task code is imported only in children: a worker describes a file on request. A description is good as long as every
-file that its version is the hash of is unchanged, which a look at their modification times tells; so a changed file is
-noticed by the next call that concerns it, without a watcher and without a restart.
+file that its version is the hash of is unchanged, which a look at their modification times tells
+(`actors/task_runner/stamps.py`); so a changed file is noticed by the next call that concerns it, without a watcher and
+without a restart.
 """
 
 import asyncio
 import difflib
-import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 
 from actors.task_runner.behalf import exists_for, task_action
+from actors.task_runner.stamps import Stamp, is_young, stamp_of
 from ratchet.bodies.attempts import FileDescription
 from ratchet.errors import BrokenTaskError, UnknownTaskError
 from ratchet.models import BrokenFile, Execution, Task
 from ratchet.policy.client import Client
 from ratchet.policy.decision import decide
 from ratchet.policy.enforce import require
-from ratchet.runtime.versions import name_of
+from ratchet.runtime.versions import name_of, version_of
 from ratchet.validation import SchemaValidator
 
 log = structlog.stdlib.get_logger("task-runner")
 
 Describe = Callable[[str], Awaitable[FileDescription]]
 Save = Callable[[Mapping[str, FileDescription]], Awaitable[None]]
-Stamp = tuple[tuple[str, int, int, int], ...]
 
 _DESCRIBING_AT_ONCE = 2
+_LOOKS_MAX = 5  # at a file that changes again and again while it is described; the next call goes on
+# Editors and tools that write in place are seen half way, and what is split over two files is saved in turn.
+_SETTLE_SECONDS = 0.2
+_UNSETTLED_NS = 400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,15 @@ class Entry:
     """A described file.
 
     Attributes:
-        stamp: Modification time, size and inode of every file of its version, as they were before it was described.
+        stamp: Of every file that matters, as they were when they had the version that is described; None: they never
+            were seen to have it.
+        young: Whether one was written so lately that another write might not show in the stamp.
         ids: Task ids it defines, or defined before it broke.
     """
 
     description: FileDescription
-    stamp: Stamp
+    stamp: Stamp | None
+    young: bool
     ids: frozenset[str]
 
 
@@ -64,7 +71,7 @@ class Catalogue:
 
     def remember(self, path: str, description: FileDescription) -> None:
         """Take a description from an earlier run that the caller knows to be of the files as they are."""
-        self._enter(path, description, _stamp(description.files))
+        self._enter(path, description, _stamp(description))
         self._index()
 
     async def refresh(self) -> None:
@@ -156,26 +163,63 @@ class Catalogue:
 
     def _fresh(self, path: str) -> bool:
         entry = self._entries.get(path)
-        return entry is not None and entry.stamp == _stamp(entry.description.files)
+        if entry is None or entry.stamp is None or entry.stamp != _stamp(entry.description):
+            return False
+        if not entry.young:
+            return True
+        young = is_young(entry.stamp)  # before the look, after which it may be written again
+        same = self._has_version(entry.description)
+        self._entries[path] = replace(entry, young=young, stamp=entry.stamp if same else None)
+        return same
+
+    def _has_version(self, description: FileDescription) -> bool:
+        """Whether the files are what was described, byte for byte."""
+        return version_of(description.files, [str(root) for root in self._roots]) == description.version
 
     async def _update(self, path: str) -> None:
         async with self._locks.setdefault(path, asyncio.Lock()), self._slots:
             if self._fresh(path):
                 return
-            before = _stamp([path])
-            description = _usable(path, await self._describe(path))
-            stamp = _stamp(description.files)
-            if before[0] not in stamp:  # it changed while it was described: the next look describes it again
-                stamp = before
+            description, stamp = await self._described(path)
             self._enter(path, description, stamp)
             if description.broken is not None:
                 log.warning("a task file cannot be loaded", path=path, error=description.broken.message)
 
-    def _enter(self, path: str, description: FileDescription, stamp: Stamp) -> None:
+    async def _described(self, path: str) -> tuple[FileDescription, Stamp | None]:
+        """What the file defines and the stamp of it; where it would not hold still, what it is or was, and None."""
+        for _ in range(_LOOKS_MAX):
+            description = await self._described_once(path)
+            stamp = _stamp(description)
+            # Only now: what changes after the stamp was taken shows in the next one.
+            if not await asyncio.to_thread(self._has_version, description):
+                continue
+            if self._loses(path, description) and is_young(stamp, _UNSETTLED_NS):
+                await asyncio.sleep(_SETTLE_SECONDS)
+                if stamp != _stamp(description):
+                    continue
+            return description, stamp
+        earlier = self._entries.get(path)
+        return (await self._described_once(path) if earlier is None else earlier.description), None
+
+    async def _described_once(self, path: str) -> FileDescription:
+        description = _usable(path, await self._describe(path))
+        # Where an import ended its process, it is not known which modules it came to: one that it had may be mended.
+        if description.broken is None or description.files != [path] or path not in self._entries:
+            return description
+        earlier = self._entries[path].description
+        watched = {*description.absent, *earlier.files, *earlier.absent} - {path}
+        return description.model_copy(update={"absent": sorted(watched)})
+
+    def _loses(self, path: str, description: FileDescription) -> bool:
+        """Whether tasks that were there before would be gone."""
+        ids = self._entries[path].ids if path in self._entries else frozenset[str]()
+        return description.broken is not None or not ids <= {task.task_id for task in description.tasks}
+
+    def _enter(self, path: str, description: FileDescription, stamp: Stamp | None) -> None:
         ids = frozenset(task.task_id for task in description.tasks)
         if description.broken is not None and path in self._entries:
             ids = self._entries[path].ids
-        self._entries[path] = Entry(description, stamp, ids)
+        self._entries[path] = Entry(description, stamp, stamp is not None and is_young(stamp), ids)
 
     def _index(self) -> None:
         self.generation += 1
@@ -234,16 +278,8 @@ def _task_id(path: str) -> str:
     return Path(path).stem.replace("_", "-")
 
 
-def _stamp(files: Iterable[str]) -> Stamp:
-    return tuple(_stat(path) for path in files)
-
-
-def _stat(path: str) -> tuple[str, int, int, int]:
-    try:
-        found = os.stat(path)  # noqa: PTH116 - on the path of every execution, where pathlib costs more than the call
-    except OSError:
-        return path, 0, -1, 0
-    return path, found.st_mtime_ns, found.st_size, found.st_ino
+def _stamp(description: FileDescription) -> Stamp:
+    return stamp_of([*description.files, *description.absent])
 
 
 def _duplicate(task: Task, first: Task) -> BrokenFile:

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from itertools import takewhile
 from typing import Any, TypeVar
 
 import structlog
@@ -35,7 +36,9 @@ _REST_RETRY_SECONDS = 0.2
 _NOTE_SECONDS = 0.5
 _PROVEN_MAX = 10_000  # that many are kept until the store can note them
 _END_CHARACTERS_MAX = 500
-_OUTDATED_MAX = 3  # attempts of one execution that may find another version than was ordered
+_OUTDATED_MAX = 20  # attempts of one execution, in a row, that may find another version than was ordered
+
+_OUTDATED = "VersionChanged"
 
 Spawn = Callable[[Coroutine[Any, Any, Any], str], object]
 RequestT = TypeVar("RequestT", bound=Model)
@@ -133,7 +136,7 @@ class Reports:
         if outdated and node_of(source) is not None:
             self._found_other(source, live.execution.version)
         else:
-            outdated = outdated and body.fence <= _OUTDATED_MAX
+            outdated = outdated and _outdated_before(live.execution, body.fence) < _OUTDATED_MAX
         event = Undelivered(body.fence) if outdated else Ended(body.fence, body.failure)
         if carries:  # whoever waits for the end must not be told that something is missing
             self._unproven[body.execution_id] = attempt.model_copy(update={"telemetry": None})
@@ -253,4 +256,11 @@ class Reports:
 
 def _found_other_version(body: AttemptReport) -> bool:
     """Whether nothing ran because the file is not what was described: another attempt gets what it is by then."""
-    return body.failure is not None and body.failure.type == "VersionChanged"
+    return body.failure is not None and body.failure.type == _OUTDATED
+
+
+def _outdated_before(execution: Execution, fence: int) -> int:
+    """How many attempts before this one, in a row, ran nothing for that reason."""
+    earlier = [one.failure for one in reversed(execution.attempts) if one.fence < fence]
+    outdated = (failure is not None and failure.type == _OUTDATED for failure in earlier)
+    return sum(takewhile(bool, outdated))

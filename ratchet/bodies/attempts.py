@@ -96,12 +96,19 @@ class DescribeFile(Model):
 
 
 class FileDescription(Model):
-    """What a task file defines, or why it cannot be loaded; `files` are the files its version is the hash of."""
+    """What a task file defines, or why it cannot be loaded.
+
+    Attributes:
+        files: What its version is the hash of.
+        absent: Where it looked for modules in the task folders and found none: a file there would be another version.
+            Also files that may be of its version, but are not known to be.
+    """
 
     version: str
     files: list[str]
     tasks: list[Task]
     broken: BrokenFile | None = None
+    absent: list[str] = Field(default_factory=list[str])
 
 
 class RegisterWorker(Model):

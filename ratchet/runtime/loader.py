@@ -29,6 +29,7 @@ class LoadedFile:
         files: Those files, sorted.
         tasks: By id; empty where it is broken.
         broken: What is wrong with it.
+        absent: Where modules were looked for in the roots and are not, sorted.
     """
 
     path: str
@@ -36,6 +37,7 @@ class LoadedFile:
     files: list[str]
     tasks: dict[str, TaskDefinition]
     broken: BrokenFile | None = None
+    absent: tuple[str, ...] = ()
 
 
 def describe(path: str, roots: Sequence[str]) -> dict[str, Any]:
@@ -52,6 +54,7 @@ def describe(path: str, roots: Sequence[str]) -> dict[str, Any]:
         "files": file.files,
         "tasks": tasks,
         "broken": None if broken is None else broken.model_dump(mode="json"),
+        "absent": list(file.absent),
     }
 
 
@@ -83,7 +86,8 @@ def load(path: str, roots: Sequence[str]) -> LoadedFile:
     except BaseException as error:  # noqa: BLE001 - SystemExit at import and the like are broken files too
         broken = _broken(path, roots, error)
     digests = {path: MISSING, **sources.digests}
-    return LoadedFile(path, combine(digests, roots), sorted(digests), tasks, broken)
+    absent = tuple(sorted(sources.absent))
+    return LoadedFile(path, combine(digests, roots), sorted(digests), tasks, broken, absent)
 
 
 def _execute(path: str, sources: Sources) -> list[TaskDefinition]:

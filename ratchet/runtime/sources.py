@@ -1,28 +1,42 @@
 """Imports from task roots: always from source, never through (or into) __pycache__, and remembered with their digests.
 
+Where a module was looked for in vain is remembered too: a file that comes to be there would be imported instead.
+
 Byte code is trusted by whole seconds of modification time, which an editor can outrun; and a task folder is the
 author's, not a place for our files. What is remembered is exactly what was executed.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.abc import PathEntryFinder
-from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    ModuleSpec,
+    SourceFileLoader,
+)
 from pathlib import Path
-from types import CodeType
+from types import CodeType, ModuleType
 
 from ratchet.runtime.versions import digest_of
+
+_ABSENT_MAX = 100  # more are looked at with every execution than any of them is worth
 
 
 class Sources:
     """What was loaded from task roots.
 
     Attributes:
-        digests: Path of every source file that was executed, with its digest.
+        digests: Path of every file that was executed, with its digest.
+        absent: Paths that were looked for in vain, at most `_ABSENT_MAX`.
     """
 
     def __init__(self) -> None:
         self.digests: dict[str, str] = {}
+        self.absent: set[str] = set()
         self._roots: tuple[Path, ...] = ()
 
     def watch(self, roots: Sequence[str]) -> None:
@@ -57,4 +71,25 @@ class Sources:
                 file = self.get_filename(fullname)
                 return self.source_to_code(sources.read(file), file)
 
-        return FileFinder(path, (ExtensionFileLoader, EXTENSION_SUFFIXES), (Loader, SOURCE_SUFFIXES))
+        class Extension(ExtensionFileLoader):
+            """Takes note of the library."""
+
+            def create_module(self, spec: ModuleSpec) -> ModuleType:
+                sources.read(self.path)
+                return super().create_module(spec)
+
+        class Finder(FileFinder):
+            """Takes note of what is not there."""
+
+            def find_spec(self, fullname: str, target: ModuleType | None = None) -> ModuleSpec | None:
+                found = super().find_spec(fullname, target)
+                if found is None or found.loader is None:  # nothing, or a folder that any module would come before
+                    sources.miss(os.path.join(path, fullname.rpartition(".")[2]), folder=found is not None)  # noqa: PTH118
+                return found
+
+        return Finder(path, (Extension, EXTENSION_SUFFIXES), (Loader, SOURCE_SUFFIXES))
+
+    def miss(self, path: str, *, folder: bool) -> None:
+        """Note that no module is at a path without its suffix, though perhaps a `folder` that may belong to one."""
+        if len(self.absent) < _ABSENT_MAX:
+            self.absent |= {f"{path}.py", f"{path}/__init__.py" if folder else path}
