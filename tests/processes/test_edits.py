@@ -22,11 +22,12 @@ EDITS = 20
 TASK = """
     import time
     from kit.numbers import module_number
-    from ratchet import task
+    from ratchet import Context, task
 
     @task
-    def edited(seconds: float = 0.0) -> dict:
+    def edited(ctx: Context, seconds: float = 0.0) -> dict:
         before = {number}, module_number()
+        ctx.progress(1, 2)
         time.sleep(seconds)
         return {{"before": before, "after": ({number}, module_number())}}
     """
@@ -163,16 +164,24 @@ async def test_edits_faster_than_files_can_be_loaded_fail_no_call(project: Runni
 
 async def test_a_broken_edit_is_refused_with_its_line_and_mended_by_the_next(project: RunningProject) -> None:
     files = Files(project)
-    async with project.client() as client:
-        started = asyncio.create_task(told(client, "execute_task", task_id="edited", input={"seconds": 0.5}))
-        await the_new_code_runs(client, files)
+    started = asyncio.Event()
+
+    async def hear(_current: float, _total: float | None, _message: str | None) -> None:
+        started.set()
+
+    async with project.client() as client, asyncio.timeout(BOUND_SECONDS):
+        arguments: Json = {"task_id": "edited", "input": {"seconds": 0.5}}
+        running = asyncio.create_task(client.call_tool("execute_task", arguments, progress_callback=hear))
+        await started.wait()
         files.module.write_text("def module_number(:\n    return 0\n")
         broken = await told(client, "execute_task", task_id="edited", input={})
         assert broken["error"]["type"] == "task_broken"
         assert "SyntaxError" in broken["error"]["message"]
         assert "numbers.py, line 1" in broken["error"]["message"]
         assert (await told(client, "execute_task", task_id="other", input={}))["output"] == 1
-        assert (await started)["output"]["after"] == [1, 1]
+        ended = (await running).structured_content
+        assert ended is not None
+        assert ended["output"]["after"] == [1, 1]
         files.write(files.module, 2, in_place=True)
         await the_new_code_runs(client, files)
 
