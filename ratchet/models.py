@@ -5,11 +5,14 @@ nanoseconds since the Unix epoch (`…_ns`); durations are milliseconds (`…_ms
 """
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 JsonObject = dict[str, Any]
+
+FilePath = Annotated[str, Field(pattern=r"^[^\x00]+$")]
+"""A path that may be handed to the system, which raises on a NUL instead of finding nothing."""
 
 
 class Model(BaseModel):
@@ -227,7 +230,7 @@ class Task(Model):
 
     task_id: str
     function: str
-    path: str  # absolute path of the file
+    path: FilePath  # absolute path of the file
     version: str  # hash of the file and of every module it imports from the task roots
     description: str = ""
     input_schema: JsonObject
@@ -241,7 +244,7 @@ class Task(Model):
 class BrokenFile(Model):
     """A task file that cannot be loaded; its tasks are unknown until it is mended."""
 
-    path: str
+    path: FilePath
     error_type: str
     message: str
     line: int | None = None

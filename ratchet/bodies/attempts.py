@@ -8,6 +8,7 @@ from ratchet.models import (
     BrokenFile,
     Category,
     Failure,
+    FilePath,
     JsonObject,
     LogRecord,
     Model,
@@ -28,8 +29,8 @@ class AttemptOrder(Model):
     runner: str  # the runner's incarnation: an order from an earlier one is refused
     task_id: str
     function: str
-    path: str  # of its file on the runner's machine
-    file: str  # the same within the task folders, as a node finds it
+    path: FilePath  # of its file on the runner's machine
+    file: FilePath  # the same within the task folders, as a node finds it
     version: str
     input: JsonObject
     trace: bool
@@ -92,7 +93,7 @@ class Reregister(Model):
 class DescribeFile(Model):
     """Import a task file in a fresh child and say what it defines. Served by a worker."""
 
-    path: str
+    path: FilePath
 
 
 class FileDescription(Model):
@@ -105,10 +106,10 @@ class FileDescription(Model):
     """
 
     version: str
-    files: list[str]
+    files: list[FilePath]
     tasks: list[Task]
     broken: BrokenFile | None = None
-    absent: list[str] = Field(default_factory=list[str])
+    absent: list[FilePath] = Field(default_factory=list[FilePath])
 
 
 class RegisterWorker(Model):

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from ratchet.models import Model
+from ratchet.models import FilePath, Model
 from ratchet.supervision.exits import ExitReport
 
 
@@ -13,7 +13,7 @@ class FindCode(Model):
         files: Their paths within the task folders.
     """
 
-    files: list[str]
+    files: list[FilePath]
 
 
 class FoundCode(Model):
