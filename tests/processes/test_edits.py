@@ -166,7 +166,7 @@ async def test_a_broken_edit_is_refused_with_its_line_and_mended_by_the_next(pro
     files = Files(project)
     started = asyncio.Event()
 
-    async def hear(_current: float, _total: float | None, _message: str | None) -> None:
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
         started.set()
 
     async with project.client() as client, asyncio.timeout(BOUND_SECONDS):
