@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Any, TypeVar, overload
 
 from ratchet.errors import TaskDefinitionError
+from ratchet.retry import Retry
 from ratchet.signature import Signature, read_docstring, read_signature
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -36,6 +37,7 @@ class TaskDefinition:
     tags: tuple[str, ...]
     timeout_seconds: float | None
     idempotent: bool
+    retry: Retry | None
     dangerous: bool
     constraints: Mapping[str, Any]
     signature: Signature
@@ -58,6 +60,7 @@ def task(
     tags: Iterable[str] = (),
     timeout: float | timedelta | None = None,
     idempotent: bool = False,
+    retry: Retry | None = None,
     dangerous: bool = False,
     constraints: Mapping[str, Any] | None = None,
 ) -> Callable[[FunctionT], FunctionT]: ...
@@ -72,6 +75,7 @@ def task(
     tags: Iterable[str] = (),
     timeout: float | timedelta | None = None,
     idempotent: bool = False,
+    retry: Retry | None = None,
     dangerous: bool = False,
     constraints: Mapping[str, Any] | None = None,
 ) -> Any:
@@ -85,8 +89,10 @@ def task(
         id: What callers name it by; default: the function's name with dashes (`validate_csv` is `validate-csv`).
         description: What it does, for whoever chooses a task; default: the docstring, without its sections.
         tags: Words to find it by.
-        timeout: Seconds (or a timedelta) after which an execution is stopped; default: the configured limit.
+        timeout: Seconds (or a timedelta) after which an attempt is stopped; default: the configured limit.
         idempotent: Running it twice does no harm, so Ratchet may run it again when a worker is lost.
+        retry: When an attempt that failed is followed by another; default: never. Attempts whose process died, or whose
+            time was up, are followed by another only where the task is idempotent too.
         dangerous: Agents neither see nor run it unless the configuration allows dangerous tasks; people at a shell do.
         constraints: What must be so of the input as a whole and types cannot say, as keywords of JSON Schema:
             `{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}`. Checked before an execution is accepted.
@@ -106,6 +112,7 @@ def task(
             tags=_tags(marked, tags),
             timeout_seconds=_timeout_seconds(marked, timeout),
             idempotent=idempotent,
+            retry=_retry(marked, retry),
             dangerous=dangerous,
             constraints=_constraints(marked, constraints),
             signature=read_signature(marked),
@@ -190,6 +197,14 @@ def _timeout_seconds(function: Callable[..., Any], timeout: float | timedelta | 
     if not 0 < seconds < float("inf"):
         raise TaskDefinitionError(f"task function {_name(function)}: timeout must be above 0 seconds, not {timeout!r}")
     return seconds
+
+
+def _retry(function: Callable[..., Any], given: object) -> Retry | None:
+    if given is None or isinstance(given, Retry):
+        return given
+    raise TaskDefinitionError(
+        f"task function {_name(function)}: retry must be a Retry, such as Retry(max_attempts=3), not {given!r}"
+    )
 
 
 def _constraints(function: Callable[..., Any], given: Mapping[str, Any] | None) -> Mapping[str, Any]:

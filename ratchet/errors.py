@@ -9,6 +9,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # `typing` costs the stdio shim, which imports this, as much as its other imports together
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
     from typing import Any, ClassVar
 
 
@@ -118,6 +119,41 @@ class TaskDefinitionError(RatchetError):
     """A function cannot be a task as it is written; the message says what to change."""
 
     code = "task_definition"
+
+
+class Retryable(RatchetError):  # noqa: N818 - authors read `raise Retryable(after=30)`
+    """Raised by a task: this attempt failed for a reason that passes. Its `@task(retry=…)` says how often it is tried.
+
+    Args:
+        message: What went wrong.
+        after: Seconds (or a timedelta) until the next attempt; default: as the task's policy says.
+        details: Facts for programs.
+
+    Raises:
+        ValueError: `after` is no time to come.
+    """
+
+    code = "retryable"
+    retryable = True
+
+    def __init__(
+        self,
+        message: str = "the task asks for another attempt",
+        *,
+        after: float | timedelta | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, details=details)
+        seconds = after if after is None or isinstance(after, int | float) else after.total_seconds()
+        if seconds is not None and not 0 <= seconds < float("inf"):
+            raise ValueError(f"Retryable(after={after!r}): give the seconds until the next attempt, 0 or more")
+        self.after_seconds = None if seconds is None else float(seconds)
+
+
+class Permanent(RatchetError):  # noqa: N818 - as above
+    """Raised by a task: trying again cannot help, whatever its `@task(retry=…)` says."""
+
+    code = "permanent"
 
 
 class IdempotencyConflictError(RequestError):

@@ -2,22 +2,23 @@
 
     queued -> running -> completed | failed | cancelled
     queued -> cancelled                                   (cancelled before it ran)
-    running -> queued                                     (never delivered, or lost and idempotent)
+    running -> queued                                     (never delivered, or another attempt follows)
     running <-> input_required                            (its task asks the caller, and has the answer)
 
 The task-runner is the shell around it: it makes an effect durable before it performs the next one. A fence is the
-number of the current attempt; whatever speaks of another attempt is stale and changes nothing.
+number of the current attempt; whatever speaks of another attempt is stale and changes nothing. Whether an attempt that
+failed is followed by another is decided by `ratchet.next_attempt`.
 """
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ratchet.models import Category, Failure, Status
+from ratchet.models import Category, Failure, RetryPolicy, Status
+from ratchet.next_attempt import Again, GiveUp, Past, next_attempt
 
-LOSSES_MAX = 3
-
-# Categories with which an attempt ended through no doing of the task: an idempotent task may run again.
+# Categories with which an attempt ended through no doing of the task.
 _LOST = frozenset({Category.WORKER_LOST, Category.SHUTDOWN})
+_NOTHING_YET = Past()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +29,18 @@ class State:
         status: Where it is.
         fence: Number of the current (or last) attempt; 0 before the first.
         idempotent: Whether its task may run again after an attempt was lost.
+        retry: What its task says of attempts that failed; None: no other follows them.
         cancel_requested: Whether somebody asked it to stop.
-        losses: Attempts that were lost so far.
+        past: What became of its attempts so far.
         asks: Keys of questions to the caller that have no answer yet; it is `input_required` while there are any.
     """
 
     status: Status = Status.QUEUED
     fence: int = 0
     idempotent: bool = False
+    retry: RetryPolicy | None = None
     cancel_requested: bool = False
-    losses: int = 0
+    past: Past = _NOTHING_YET
     asks: frozenset[str] = frozenset()
 
 
@@ -58,15 +61,23 @@ class Undelivered:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Attempt `fence` is over: reported by its worker, or known to be lost."""
+    """Attempt `fence` is over: reported by its worker, or known to be lost.
+
+    Attributes:
+        failure: How; None: it completed.
+        left_seconds: Time until the execution must have ended; None: any.
+        chance: From 0 to 1, random.
+    """
 
     fence: int
     failure: Failure | None = None
+    left_seconds: float | None = None
+    chance: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Unrunnable:
-    """It waits for a slot, but its task is gone or broken by now."""
+    """It waits for a slot, or for its next attempt, and cannot have it: its task is gone, or its time is up."""
 
     failure: Failure
 
@@ -107,10 +118,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Requeue:
-    """Record that attempt `fence` is over (with `failure`, if it was delivered at all) and queue the execution."""
+    """Record that attempt `fence` is over (with `failure`, if it was delivered at all) and queue the execution.
+
+    It waits for `delay_seconds` before it may have a slot.
+    """
 
     fence: int
     failure: Failure | None
+    delay_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +177,8 @@ def step(state: State, event: Event) -> Step:
             return _place(state)
         case Undelivered(fence=fence):
             return _undeliver(state, fence)
-        case Ended(fence=fence, failure=failure):
-            return _end(state, fence, failure)
+        case Ended():
+            return _end(state, event)
         case Unrunnable(failure=failure):
             if state.status is not Status.QUEUED:
                 return state, Refuse(_why(state))
@@ -191,23 +206,31 @@ def _undeliver(state: State, fence: int) -> Step:
     return replace(state, status=Status.QUEUED, asks=frozenset()), Requeue(fence, None)
 
 
-def _end(state: State, fence: int, failure: Failure | None) -> Step:
+def _end(state: State, event: Ended) -> Step:
+    failure = event.failure
     if state.status.terminal:
         return state, Refuse("terminal")
-    if not state.status.active or fence != state.fence:
+    if not state.status.active or event.fence != state.fence:
         return state, Refuse("stale fence")
     if failure is None:
         return _finished(state, Status.COMPLETED, None)
-    lost = failure.category in _LOST
-    if state.cancel_requested and (lost or failure.category is Category.CANCELLED):
-        return _finished(state, Status.CANCELLED, failure)
-    if not (lost and state.idempotent):
-        return _finished(state, Status.FAILED, failure)
-    # A drain is nobody's fault: only deaths count towards giving up.
-    losses = state.losses + (failure.category is Category.WORKER_LOST)
-    if losses >= LOSSES_MAX:
-        return _finished(replace(state, losses=losses), Status.FAILED, failure)
-    return replace(state, status=Status.QUEUED, losses=losses, asks=frozenset()), Requeue(fence, failure)
+    if state.cancel_requested:
+        stopped = failure.category in _LOST or failure.category is Category.CANCELLED
+        return _finished(state, Status.CANCELLED if stopped else Status.FAILED, failure)
+    past = state.past.after(event.fence, failure)
+    match next_attempt(
+        failure,
+        past,
+        policy=state.retry,
+        idempotent=state.idempotent,
+        left_seconds=event.left_seconds,
+        chance=event.chance,
+    ):
+        case Again(delay_seconds=delay_seconds):
+            queued = replace(state, status=Status.QUEUED, past=past, asks=frozenset())
+            return queued, Requeue(event.fence, failure, delay_seconds)
+        case GiveUp(failure=failure):
+            return _finished(replace(state, past=past), Status.FAILED, failure)
 
 
 def _cancel(state: State) -> Step:

@@ -49,6 +49,7 @@ class Category(StrEnum):
     INVALID_INPUT = "invalid_input"  # the task's own types refused the input
     INVALID_OUTPUT = "invalid_output"  # the output is not JSON, does not fit its type, or is too large
     TIMEOUT = "timeout"  # the execution's time was up
+    POISON = "poison"  # processes died under one attempt after the other
     CRASHED = "crashed"  # the child process died: exit code or signal in `process`
     LIMIT = "limit"  # the child hit a limit: memory, CPU time, file size, open files
     WORKER_LOST = "worker_lost"  # the worker or its zygote died, or its lease ran out
@@ -146,6 +147,47 @@ class Failure(Model):
     stack_trace: str | None = None
     process: ProcessEnd | None = None
     details: JsonObject = Field(default_factory=dict[str, Any])
+    retryable: bool | None = None  # what the task, or its policy, says of another attempt; None: nothing
+    retry_after_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)  # when it wants that
+    gave_up: str | None = None  # why none follows, where the task's policy is that one may
+
+
+class RetryPolicy(Model):
+    """How a task is tried again (`ratchet.retry.Retry`), without the classes of its exceptions.
+
+    Attributes:
+        max_attempts: How often it may fail in all.
+        waits_seconds: Before the second attempt, the third, and so on; the last one is repeated.
+        jitter: The part of a wait that is left to chance.
+        timeouts: Whether an attempt whose time was up is tried again.
+        on: Names of the exceptions that are, for people.
+        never_on: Names of those that are not.
+    """
+
+    max_attempts: int = Field(ge=1, le=100)
+    waits_seconds: list[float] = Field(min_length=1, max_length=99)
+    jitter: float = Field(default=0.0, ge=0, le=1)
+    timeouts: bool = False
+    on: list[str] = Field(default_factory=list[str])
+    never_on: list[str] = Field(default_factory=list[str])
+
+
+class NextAttempt(Model):
+    """An execution that waits for its next attempt, after one that failed.
+
+    Attributes:
+        number: Of the attempt that follows.
+        starts_ns: When it may start.
+        failure: How the last one ended.
+        failed: How many failed so far.
+        max_attempts: How many may; None where that is not what bounds them.
+    """
+
+    number: int
+    starts_ns: int
+    failure: Failure
+    failed: int
+    max_attempts: int | None = None
 
 
 Rung = Literal["cooperative", "term", "kill"]  # of the kill ladder: which one ended an attempt
@@ -204,6 +246,9 @@ class Execution(Model):
     trace: bool = True
     priority: int = 0
     idempotent: bool = False  # what its task said when the execution was accepted
+    retry: RetryPolicy | None = None  # the same
+    due_ns: int | None = None  # while it is queued: it does not start before
+    deadline_ns: int | None = None  # when it must have ended, with all its attempts; None: only they are limited
     idempotency_key: str | None = None
     metadata: JsonObject = Field(default_factory=dict[str, Any])
     source: Source
@@ -215,6 +260,7 @@ class Execution(Model):
     logs_pruned_ns: int | None = None  # when retention removed its log, though not the execution
     spans_pruned_ns: int | None = None  # and its spans
     waiting_for: str | None = None  # why a queued execution does not run yet
+    next_attempt: NextAttempt | None = None  # what it waits for, where that is its next attempt
     asks: list[OpenAsk] = Field(default_factory=list[OpenAsk])  # what the caller is asked now, also by tasks below
 
     @property
@@ -238,6 +284,7 @@ class Task(Model):
     tags: list[str] = Field(default_factory=list[str])
     timeout_seconds: float | None = None
     idempotent: bool = False
+    retry: RetryPolicy | None = None
     dangerous: bool = False
 
 

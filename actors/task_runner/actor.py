@@ -187,7 +187,7 @@ class TaskRunner:
         await self._asks.restore(live)
         for one in live:
             if one.state.status is Status.QUEUED:
-                self._dispatcher.enqueue(one)
+                self._dispatcher.take_up(one)
         self._busy = bool(live)
         self._host.busy(self._busy)  # whatever an earlier runner said last
         if live:
@@ -213,6 +213,7 @@ class TaskRunner:
                 if peer is None or peer.liveness is not Liveness.ALIVE:
                     worker.unavailable_until = now + 2 * _TICK_SECONDS
             await self._dispatcher.expire_leases(uptime_seconds=self._process.uptime_seconds - deaf)
+            await self._dispatcher.expire_deadlines()
             await self._asks.tick()
             self._dispatcher.fill()
             await self._look_for_waiting()

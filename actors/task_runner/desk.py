@@ -5,6 +5,7 @@ again after a lost connection finds the execution instead of making another.
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from contextlib import aclosing
@@ -19,7 +20,7 @@ from actors.task_runner.dispatcher import Dispatcher
 from actors.task_runner.ledger import Ledger
 from actors.task_runner.live import Live, new_attempt
 from actors.task_runner.node_code import NodeCode
-from actors.task_runner.waiting import why_it_waits
+from actors.task_runner.waiting import next_attempt_of, why_it_is_not_tried_yet, why_it_waits
 from actors.task_runner.workers import Workers
 from ipc.link import Request
 from ratchet import rpc
@@ -94,12 +95,14 @@ class Desk:
         live = self._ledger.live.get(body.execution_id) if accepting is None else await asyncio.shield(accepting)
         if live is not None:
             _require_owner(live.execution, body.client)
+            _require_same(live.execution, body)
             return await self._wait(live, body, request)
         earlier = await self._same_key(body)
         if earlier is None:
             live = await self._accept_once(body)
             if live is not None:
                 _require_owner(live.execution, body.client)  # another may have been faster under the same id
+                _require_same(live.execution, body)
                 return await self._wait(live, body, request)
             earlier = await self._same_key(body) or await self._find(body.execution_id, body.client)
         _require_same(earlier, body)
@@ -160,7 +163,7 @@ class Desk:
             return await self._accept_once(body, origin)
         if live.execution.lineage is None or live.execution.lineage.parent_id != origin.lineage.parent_id:
             return None
-        live.deadline = origin.deadline
+        live.deadline = _earlier(live.deadline, origin.deadline)
         return live
 
     async def accepting(self, execution_id: str) -> Live | None:
@@ -203,7 +206,7 @@ class Desk:
             self._require_queue()
         if worker is not None:
             attempt = new_attempt(1, worker=worker.name, incarnation=worker.incarnation)
-            live.state = State(status=Status.RUNNING, fence=1, idempotent=task.idempotent)
+            live.state = State(status=Status.RUNNING, fence=1, idempotent=task.idempotent, retry=task.retry)
             live.update(status=Status.RUNNING, attempts=[attempt], started_ns=attempt.started_ns)
             live.ordering = True  # a worker that does not hold it has not got it yet
         accepted = False
@@ -299,7 +302,14 @@ class Desk:
     def _view(self, execution: Execution) -> Execution:
         if execution.status is not Status.QUEUED:
             return self._dispatcher.reports.seen(execution)
-        return execution.model_copy(update={"waiting_for": self._waiting_for(execution)})
+        if execution.execution_id in self._dispatcher.delays:
+            return self._delayed(self._dispatcher.reports.seen(execution))
+        return self._dispatcher.reports.seen(execution).model_copy(update={"waiting_for": self._waiting_for(execution)})
+
+    def _delayed(self, execution: Execution) -> Execution:
+        following = next_attempt_of(execution)
+        why = "its time has not come" if following is None else why_it_is_not_tried_yet(following)
+        return execution.model_copy(update={"waiting_for": why, "next_attempt": following})
 
     def _waiting_for(self, execution: Execution) -> str:
         order = list(self._dispatcher.queue)
@@ -313,6 +323,11 @@ def _require_owner(execution: Execution, client: Client | None) -> None:
 
 
 def _new(body: Submit, task: Task, origin: Origin | None) -> Live:
+    now_ns, now = time.time_ns(), asyncio.get_running_loop().time()
+    deadline = origin.deadline if origin is not None else None
+    if body.timeout_seconds is not None:
+        deadline = _earlier(deadline, now + body.timeout_seconds)
+    deadline_ns = None if deadline is None else now_ns + int((deadline - now) * 1e9)
     execution = Execution(
         execution_id=body.execution_id,
         task_id=task.task_id,
@@ -322,14 +337,15 @@ def _new(body: Submit, task: Task, origin: Origin | None) -> Live:
         trace=body.trace,
         priority=body.priority,
         idempotent=task.idempotent,
+        retry=task.retry,
+        deadline_ns=deadline_ns,
         idempotency_key=body.idempotency_key,
         metadata=body.metadata,
         source=body.source,
         lineage=origin.lineage if origin is not None else None,
-        created_ns=time.time_ns(),
+        created_ns=now_ns,
     )
-    deadline = origin.deadline if origin is not None else None
-    return Live(execution=execution, state=State(idempotent=task.idempotent), deadline=deadline)
+    return Live(execution=execution, state=State(idempotent=task.idempotent, retry=task.retry), deadline=deadline)
 
 
 def _progress(execution: Execution) -> JsonObject:
@@ -357,8 +373,17 @@ def _require_packable(task_input: JsonObject) -> None:
         ) from None
 
 
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return min((at for at in (one, other) if at is not None), default=None)
+
+
+def _canonical(task_input: JsonObject) -> str:
+    """The same text for the same JSON; to Python `1`, `1.0` and `true` are equal."""
+    return json.dumps(task_input, sort_keys=True)
+
+
 def _require_same(found: Execution, body: Submit) -> None:
-    if (found.task_id, found.input) == (body.task_id, body.input):
+    if found.task_id == body.task_id and _canonical(found.input) == _canonical(body.input):
         return
     used = "execution id" if found.execution_id == body.execution_id else f"idempotency key {body.idempotency_key!r}"
     raise IdempotencyConflictError(

@@ -11,6 +11,8 @@ from collections.abc import Callable
 import structlog
 
 from actors.task_runner.catalogue import Catalogue
+from actors.task_runner.deadlines import overdue
+from actors.task_runner.delays import Delays, seconds_until_due
 from actors.task_runner.families import Families
 from actors.task_runner.ledger import Ledger, undisturbed
 from actors.task_runner.live import Live, attempts_with, new_attempt, undelivered
@@ -79,6 +81,7 @@ class Dispatcher:
         found_other: Callable[[str, str], None],
     ) -> None:
         self.queue = ReadyQueue()
+        self.delays = Delays(self.enqueue)
         self._ledger = ledger
         self._catalogue = catalogue
         self._workers = workers
@@ -103,6 +106,14 @@ class Dispatcher:
         if worker is not None:
             worker.assign(execution_id, 1, version)
         return worker
+
+    def take_up(self, live: Live) -> None:
+        """Let an execution wait that an earlier runner left queued: for its time, then for a slot."""
+        seconds = seconds_until_due(live.execution)
+        if seconds > 0:
+            self.delays.hold(live, seconds)
+        else:
+            self.enqueue(live)
 
     def enqueue(self, live: Live) -> None:
         """Let an execution wait for a slot."""
@@ -313,6 +324,11 @@ class Dispatcher:
         """Give up attempts whose worker has been silent too long; the runner is up for `uptime_seconds`."""
         await self.losses.expire_leases(now=self._now(), uptime_seconds=uptime_seconds)
 
+    async def expire_deadlines(self) -> None:
+        """End those that wait beyond the time by which they must have ended."""
+        for live, failure in list(overdue(self._ledger.live.values(), now=self._now())):
+            await self._settle(live, Unrunnable(failure), None)
+
     # --- what follows --------------------------------------------------------------------------------------------
 
     async def _undelivered(self, live: Live, fence: int) -> None:
@@ -321,7 +337,7 @@ class Dispatcher:
             return
         ended = undelivered(attempt)
         tries = sum(one.failure == ended.failure for one in live.execution.attempts)
-        event = Undelivered(fence) if tries < _UNDELIVERED_MAX else Ended(fence, ended.failure)
+        event = Undelivered(fence) if tries < _UNDELIVERED_MAX else live.ended(fence, ended.failure)
         await self._settle(live, event, ended)
 
     async def _settle(self, live: Live, event: Ended | Undelivered | Unrunnable, attempt: Attempt | None) -> None:
@@ -344,13 +360,18 @@ class Dispatcher:
                 self._attempt_ended(live)
                 self.families.attempt_ended(live)
                 self.queue.discard(live.execution.execution_id)
+                self.delays.drop(live.execution.execution_id)
                 self._release(live)
                 self.fill()
-            case Requeue():
+            case Requeue(delay_seconds=delay):
                 self._attempt_ended(live)
                 self.families.attempt_ended(live)
                 self._release(live)
-                self.enqueue(live)
+                if delay > 0:
+                    self.delays.hold(live, delay)
+                    self.fill()
+                else:
+                    self.enqueue(live)
             case Stop():
                 if not live.ordering:  # else it is stopped once the order's fate is known
                     self.stop(live)

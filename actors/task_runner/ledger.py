@@ -146,11 +146,12 @@ class Ledger:
                 assert attempt is not None
                 await self.store.start_attempt(execution.execution_id, attempt, version=execution.version)
                 started_ns = execution.started_ns or attempt.started_ns
-                return _with(execution, attempt, status=Status.RUNNING, started_ns=started_ns)
-            case Requeue(fence=fence):
+                return _with(execution, attempt, status=Status.RUNNING, started_ns=started_ns, due_ns=None)
+            case Requeue(fence=fence, delay_seconds=delay):
                 assert attempt is not None
-                await self.store.requeue(execution.execution_id, fence, attempt, asked=_asked(live))
-                return _with(execution, attempt, status=Status.QUEUED, progress=None)
+                due_ns = time.time_ns() + int(delay * 1e9) if delay else None
+                await self.store.requeue(execution.execution_id, fence, attempt, due_ns=due_ns, asked=_asked(live))
+                return _with(execution, attempt, status=Status.QUEUED, progress=None, due_ns=due_ns)
             case Stop():
                 await self.store.set_cancel_requested(execution.execution_id, reason)
                 return {"cancel_requested": reason}
@@ -169,7 +170,12 @@ class Ledger:
     ) -> dict[str, Any]:
         execution = live.execution
         ended_ns = attempt.ended_ns if attempt is not None and attempt.ended_ns else time.time_ns()
-        changes: dict[str, Any] = {"status": effect.status, "failure": effect.failure, "ended_ns": ended_ns}
+        changes: dict[str, Any] = {
+            "status": effect.status,
+            "failure": effect.failure,
+            "ended_ns": ended_ns,
+            "due_ns": None,
+        }
         if effect.status is Status.CANCELLED and execution.cancel_requested is None:
             await self.store.set_cancel_requested(execution.execution_id, reason)
             changes["cancel_requested"] = reason

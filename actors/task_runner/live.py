@@ -1,15 +1,15 @@
 """An execution that has not ended yet, as the task-runner holds it in memory, with those who wait for it."""
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ratchet.lifecycle import State
+from ratchet.lifecycle import Ended, State
 from ratchet.models import Attempt, Category, Execution, Failure
-
-_NOT_DELIVERED = "NotDelivered"
+from ratchet.next_attempt import NOT_DELIVERED, Past
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +30,11 @@ class Live:
     deadline: float | None = None
     ordering: bool = False
     _waiting: dict[asyncio.Event, None] = field(default_factory=dict[asyncio.Event, None])  # in order of arrival
+
+    def ended(self, fence: int, failure: Failure | None) -> Ended:
+        """The event that attempt `fence` is over, with what the decision about another one needs."""
+        left = None if self.deadline is None else self.deadline - asyncio.get_running_loop().time()
+        return Ended(fence, failure, left_seconds=left, chance=random.random())  # noqa: S311 - it spreads load
 
     @property
     def attempt(self) -> Attempt | None:
@@ -67,16 +72,28 @@ class Live:
 
 def restored(execution: Execution, asks: frozenset[str] = frozenset()) -> Live:
     """A live execution from what the store says of it."""
-    losses = sum(one.failure is not None and _is_loss(one.failure) for one in execution.attempts)
+    past = Past()
+    for attempt in execution.attempts:
+        if attempt.failure is not None:
+            past = past.after(attempt.fence, attempt.failure)
     state = State(
         status=execution.status,
         fence=execution.attempts[-1].fence if execution.attempts else 0,
         idempotent=execution.idempotent,
+        retry=execution.retry,
         cancel_requested=execution.cancel_requested is not None,
-        losses=losses,
+        past=past,
         asks=asks,
     )
-    return Live(execution=execution, state=state)
+    return Live(execution=execution, state=state, deadline=_deadline(execution))
+
+
+def _deadline(execution: Execution) -> float | None:
+    """The loop time of an execution's deadline; a wall clock that was set back does not put it off for long."""
+    if execution.deadline_ns is None:
+        return None
+    left_ns = min(execution.deadline_ns - time.time_ns(), execution.deadline_ns - execution.created_ns)
+    return asyncio.get_running_loop().time() + left_ns / 1e9
 
 
 def attempts_with(execution: Execution, attempt: Attempt) -> list[Attempt]:
@@ -98,9 +115,5 @@ def new_attempt(fence: int, *, worker: str, incarnation: str) -> Attempt:
 def undelivered(attempt: Attempt) -> Attempt:
     """The attempt, whose order never reached its worker, as it is remembered."""
     message = f"{attempt.worker} never got the order; the execution waits for another attempt"
-    failure = Failure(category=Category.WORKER_LOST, type=_NOT_DELIVERED, message=message)
+    failure = Failure(category=Category.WORKER_LOST, type=NOT_DELIVERED, message=message)
     return attempt.model_copy(update={"ended_ns": time.time_ns(), "failure": failure})
-
-
-def _is_loss(failure: Failure) -> bool:
-    return failure.category is Category.WORKER_LOST and failure.type != _NOT_DELIVERED

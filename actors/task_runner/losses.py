@@ -84,4 +84,4 @@ class Losses:
 
     async def _lost(self, live: Live, attempt: Attempt, failure: Failure) -> None:
         ended = attempt.model_copy(update={"ended_ns": time.time_ns(), "failure": failure, "telemetry": "incomplete"})
-        await self._settle(live, Ended(attempt.fence, failure), ended)
+        await self._settle(live, live.ended(attempt.fence, failure), ended)

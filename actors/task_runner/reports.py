@@ -9,7 +9,7 @@ little later, for many at once.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from itertools import takewhile
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from ratchet.bodies.common import Empty
 from ratchet.bodies.telemetry import AppendLogs, AppendSpans
 from ratchet.cluster.names import node_of
 from ratchet.errors import RatchetError, StaleFenceError, StoreError
-from ratchet.lifecycle import Effect, Ended, Undelivered
+from ratchet.lifecycle import Effect, Undelivered
 from ratchet.messages import Procedure
 from ratchet.models import Attempt, Execution, Model, Telemetry
 
@@ -41,6 +41,7 @@ _OUTDATED_MAX = 20  # attempts of one execution, in a row, that may find another
 _OUTDATED = "VersionChanged"
 
 Spawn = Callable[[Coroutine[Any, Any, Any], str], object]
+_Key = tuple[str, int]  # execution and fence: an attempt may be over before the one before it is proven
 RequestT = TypeVar("RequestT", bound=Model)
 
 
@@ -72,8 +73,8 @@ class Reports:
         self._follow = follow
         self._found_other = found_other
         self.counters: Counter[str] = Counter()
-        self._unproven: dict[str, Attempt] = {}  # recorded as incomplete, the stores have not answered yet
-        self._proven: dict[str, Attempt] = {}  # they have, and it is not noted yet
+        self._unproven: dict[_Key, Attempt] = {}  # recorded as incomplete, the stores have not answered yet
+        self._proven: dict[_Key, Attempt] = {}  # they have, and it is not noted yet
         self._noting = False
 
     async def take(self, body: AttemptReport, source: str) -> None:
@@ -98,16 +99,20 @@ class Reports:
             raise
         finally:
             send_rest()  # where no end was recorded
-            self._settle(body.execution_id, await self._stored(body, rest))
+            self._settle((body.execution_id, body.fence), await self._stored(body, rest))
 
     def pending(self, execution_id: str) -> bool:
         """Whether something about it is still to be stored."""
-        return execution_id in self._unproven or execution_id in self._proven
+        return any(key[0] == execution_id for held in (self._unproven, self._proven) for key in held)
 
     def seen(self, execution: Execution) -> Execution:
         """The execution with what is known of its telemetry by now; None where the stores have not answered yet."""
-        attempt = self._unproven.get(execution.execution_id) or self._proven.get(execution.execution_id)
-        return execution if attempt is None else with_attempt(execution, attempt)
+        for fence in [one.fence for one in execution.attempts]:
+            key = (execution.execution_id, fence)
+            attempt = self._unproven.get(key) or self._proven.get(key)
+            if attempt is not None:
+                execution = with_attempt(execution, attempt)
+        return execution
 
     async def close(self) -> None:
         """Note what is proven."""
@@ -137,13 +142,13 @@ class Reports:
             self._found_other(source, live.execution.version)
         else:
             outdated = outdated and _outdated_before(live.execution, body.fence) < _OUTDATED_MAX
-        event = Undelivered(body.fence) if outdated else Ended(body.fence, body.failure)
+        event = Undelivered(body.fence) if outdated else live.ended(body.fence, body.failure)
         if carries:  # whoever waits for the end must not be told that something is missing
-            self._unproven[body.execution_id] = attempt.model_copy(update={"telemetry": None})
+            self._unproven[body.execution_id, body.fence] = attempt.model_copy(update={"telemetry": None})
         try:
             effect = await self._ledger.apply(live, event, attempt=attempt, output=body.output, announcing=announcing)
         except BaseException:
-            self._unproven.pop(body.execution_id, None)
+            self._unproven.pop((body.execution_id, body.fence), None)
             raise
         self._follow(live, effect)
 
@@ -154,7 +159,7 @@ class Reports:
             if attempt.fence != body.fence or attempt.worker != source:
                 continue
             if attempt.ended_ns == body.ended_ns:  # that runner died, perhaps, before the stores had answered
-                self._unproven[body.execution_id] = attempt
+                self._unproven[body.execution_id, body.fence] = attempt
             elif attempt.ended_ns is not None and attempt.late_end is None:
                 await self._note_late(body, attempt)
 
@@ -174,7 +179,7 @@ class Reports:
         if live is not None:
             live.execution = with_attempt(live.execution, attempt)
         try:
-            await self._ledger.store.record_attempts({body.execution_id: attempt})
+            await self._ledger.store.record_attempts([(body.execution_id, attempt)])
         except StoreError as error:
             log.error("a late end could not be noted", execution=body.execution_id, error=error.message)
 
@@ -220,12 +225,12 @@ class Reports:
             else:
                 return
 
-    def _settle(self, execution_id: str, telemetry: Telemetry) -> None:
+    def _settle(self, key: _Key, telemetry: Telemetry) -> None:
         """The stores have answered, or not in time: then what is recorded is true already."""
-        attempt = self._unproven.pop(execution_id, None)
+        attempt = self._unproven.pop(key, None)
         if attempt is None or telemetry == "incomplete":
             return
-        self._proven[execution_id] = attempt.model_copy(update={"telemetry": "complete"})
+        self._proven[key] = attempt.model_copy(update={"telemetry": "complete"})
         self._note_later()
 
     def _note_later(self) -> None:
@@ -243,15 +248,24 @@ class Reports:
         if not proven:
             return None
         try:
-            await self._ledger.store.record_attempts(proven)
+            await self._ledger.store.record_attempts([(key[0], attempt) for key, attempt in proven.items()])
         except StoreError as error:
             log.warning("complete telemetry could not be noted", executions=len(proven), error=error.message)
             if len(proven) < _PROVEN_MAX:
                 return self._note_later()
             # Given up: what is recorded stays on the safe side.
-        for execution_id in proven:
-            self._proven.pop(execution_id, None)
+        else:
+            self._note_in_memory(proven)
+        for key in proven:
+            self._proven.pop(key, None)
         return None
+
+    def _note_in_memory(self, proven: Mapping[_Key, Attempt]) -> None:
+        """The same for executions that go on with another attempt."""
+        for (execution_id, _), attempt in proven.items():
+            live = self._ledger.live.get(execution_id)
+            if live is not None:
+                live.execution = with_attempt(live.execution, attempt)
 
 
 def _found_other_version(body: AttemptReport) -> bool:

@@ -63,8 +63,11 @@ class WorkerActor:
         self._new_zygote = zygote
         self._pool = Pool(size=size, busy_max=busy_max, reuse=config.executions.child_reuse, fork=fork)
         self._zygote: Zygote | None = None
-        self._held: dict[str, int] = {}  # fence by execution, from the order until the report is answered
+        self._held: dict[str, int] = {}  # fence by execution, from the order until the attempt is over
         self._runs: dict[str, Run] = {}  # those of them that a child has
+        self._reporting: set[tuple[str, int]] = (
+            set()
+        )  # execution and fence of those that are over, until it is answered
         self._idle = asyncio.Event()
         self._draining = False
         self._link = host.connect(self._methods(), on_welcome=self._welcomed)
@@ -142,7 +145,7 @@ class WorkerActor:
             raise StaleFenceError("the order is from an earlier task-runner")
         if self._draining:
             raise UnavailableError("this worker is draining")
-        if order.execution_id in self._held:
+        if order.execution_id in self._held or (order.execution_id, order.fence) in self._reporting:
             raise StaleFenceError(f"execution {order.execution_id} has another attempt in this worker")
         zygote = self._zygote
         if zygote is None or zygote.gone.done():
@@ -185,11 +188,15 @@ class WorkerActor:
     async def _see_through(self, run: Run, pid: int) -> None:
         ended = await run.finish()
         self._pool.release(run.child, reusable=run.reusable)
+        # Its successor may be ordered as soon as the end is recorded, which is before that is answered.
+        del self._runs[run.order.execution_id], self._held[run.order.execution_id]
+        key = (run.order.execution_id, run.order.fence)
+        self._reporting.add(key)
         log.debug("attempt over", execution=run.order.execution_id, pid=pid, failed=ended.failure is not None)
         ended = await run.flush(ended)
         await self._report(ended)
-        del self._runs[run.order.execution_id], self._held[run.order.execution_id]
-        if not self._runs:
+        self._reporting.remove(key)
+        if not self._runs and not self._reporting:
             self._idle.set()
 
     async def _report(self, ended: AttemptReport) -> None:
@@ -259,7 +266,7 @@ class WorkerActor:
                 incarnation=self._host.setup.incarnation,
                 pid=os.getpid(),
                 slots=0 if self._draining else self._config.workers.children,
-                in_flight=list(self._held.items()),
+                in_flight=[*self._held.items(), *self._reporting],
             )
             try:
                 await rpc.call(self._link, messages.REGISTER_WORKER, body, timeout_seconds=5.0)
@@ -286,7 +293,7 @@ class WorkerActor:
             await self._zygote.close()
 
     async def _until_idle(self, seconds: float) -> None:
-        if self._runs:
+        if self._runs or self._reporting:
             await _within(seconds, self._idle.wait())
 
 

@@ -19,6 +19,7 @@ _BY_CATEGORY = MappingProxyType(
         Category.INVALID_INPUT: "bad_input",
         Category.INVALID_OUTPUT: "invalid_output",
         Category.TIMEOUT: "timeout",
+        Category.POISON: "poison",
         Category.CRASHED: "crashed",
         Category.LIMIT: "resource",
         Category.WORKER_LOST: "worker_lost",
@@ -39,6 +40,8 @@ _BY_ERRNO = MappingProxyType(
 # The nearest class of an exception that stands here decides, so a subclass goes before what it derives from.
 _BY_TYPE = MappingProxyType(
     {
+        "Retryable": "temporary",
+        "Permanent": "permanent",
         "LlmRateLimitedError": "rate_limited",
         "LlmTimeoutError": "operation_timeout",
         "LlmUnavailableError": "upstream_5xx",

@@ -143,6 +143,21 @@ _CLASSES = (
         suggestion="Execute it again; if it happens often, do not run such tasks at the same time.",
     ),
     ErrorClass(
+        name="temporary",
+        meaning="the task said that what it met passes",
+        retryable=True,
+        reason="The task itself says so.",
+        suggestion="Execute it again later; have the task tried again by itself with `@task(retry=…)`.",
+    ),
+    ErrorClass(
+        name="permanent",
+        meaning="the task said that trying again cannot help",
+        retryable=False,
+        reason="The task itself says so.",
+        suggestion="Read the message: what to change is up to the task.",
+        input_dependent=True,
+    ),
+    ErrorClass(
         name="bug",
         meaning="the task's code did something that Python cannot do",
         retryable=False,
@@ -186,6 +201,14 @@ _CLASSES = (
         retryable=False,
         reason="Unless the process was killed from outside, the same work kills it again.",
         suggestion="The exit code or signal, the peak memory and the last lines say what to look for.",
+        input_dependent=True,
+    ),
+    ErrorClass(
+        name="poison",
+        meaning="processes died under one attempt after the other",
+        retryable=False,
+        reason="What killed three processes kills the next one.",
+        suggestion="See in the deaths what they have in common: the exit code or signal, peak memory, the last lines.",
         input_dependent=True,
     ),
     ErrorClass(

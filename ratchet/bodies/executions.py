@@ -23,7 +23,11 @@ class Waiting(OnBehalf):
 
 
 class Submit(Waiting):
-    """Run a task. The caller mints `execution_id`, so that sending this twice is one execution."""
+    """Run a task. The caller mints `execution_id`, so that sending this twice is one execution.
+
+    Attributes:
+        timeout_seconds: It must have ended this long after it was accepted, with all its attempts and their waits.
+    """
 
     execution_id: str
     task_id: str
@@ -32,6 +36,7 @@ class Submit(Waiting):
     trace: bool = True
     priority: int = 0
     idempotency_key: str | None = None
+    timeout_seconds: float | None = Field(default=None, gt=0, le=365 * 86_400, allow_inf_nan=False)
     metadata: JsonObject = Field(default_factory=dict[str, Any])
 
 

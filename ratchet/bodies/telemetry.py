@@ -22,6 +22,7 @@ class ReadLogs(Model):
     """
 
     execution_id: str
+    attempt: int | None = None  # only of this one
     level: Level | None = None  # this level and above
     search: str | None = None  # case-insensitive substring of the message
     limit: int = 100
@@ -46,6 +47,7 @@ class FollowLogs(Model):
     """The stored records after `after`, oldest first, then those that come, until the execution is over."""
 
     execution_id: str
+    attempt: int | None = None
     level: Level | None = None
     search: str | None = None
     after: str | None = None
@@ -86,9 +88,10 @@ class AppendSpans(Model):
 
 
 class ReadSpans(Model):
-    """Every span of an execution, by start time; at most `limit`."""
+    """Every span of an execution, or of one attempt, by start time; at most `limit`."""
 
     execution_id: str
+    attempt: int | None = None
     limit: int = 10_000
 
 
@@ -99,7 +102,7 @@ class StoredSpan(Span):
 
 
 class SpanPage(Model):
-    """The spans of an execution; `total` counts those that `limit` cut off too."""
+    """The spans of an execution or attempt; `total` counts those that `limit` cut off too."""
 
     spans: list[StoredSpan]
     total: int

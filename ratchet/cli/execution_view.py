@@ -127,6 +127,7 @@ def _facts(execution: Execution, now_ns: int) -> list[Block]:
         ("started", moment(execution.started_ns, now_ns=now_ns) if execution.started_ns else ""),
         ("ended", moment(execution.ended_ns, now_ns=now_ns) if execution.ended_ns else ""),
         ("progress", _progress(execution)),
+        ("deadline", moment(execution.deadline_ns, now_ns=now_ns) if execution.deadline_ns else ""),
         ("waiting for", execution.waiting_for or ""),
         ("asks", one_line(execution.asks[0].text, 100) if execution.asks else ""),
         ("cancel", execution.cancel_requested or ("requested" if execution.cancel_requested == "" else "")),
@@ -161,7 +162,7 @@ def _attempt(attempt: Attempt, execution: Execution, now_ns: int) -> Line:
     parts.append(f"{attempt.worker or 'no worker'}" + (f" pid {attempt.pid}" if attempt.pid else ""))
     if attempt.failure is not None:
         # The last one's message stands at the top already.
-        told = attempt.failure == execution.failure
+        told = execution.failure is not None and attempt.failure.message == execution.failure.message
         parts.append(f"  {attempt.failure.category}" + ("" if told else f": {one_line(attempt.failure.message, 100)}"))
     if attempt.stopped_by is not None:
         parts.append(f"  stopped by {attempt.stopped_by}")

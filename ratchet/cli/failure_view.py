@@ -23,6 +23,8 @@ def failure_blocks(failure: Failure) -> list[Block]:
         line(Piece(failure.type, "bold red"), f": {message}"),
         line(Piece(f"category {failure.category}", "dim")),
     ]
+    if failure.gave_up is not None:
+        blocks.append(line(Piece("not tried again ", "dim"), one_line(failure.gave_up)))
     for index, error in enumerate(failure.chain):
         blocks += _exception(error, first=index == 0)
     if not failure.chain and failure.stack_trace:

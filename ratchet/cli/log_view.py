@@ -1,7 +1,8 @@
-"""How log records look: time, level, logger where it is not the task's own, message, context; then the error."""
+"""How log records look: time, level, attempt but the first, logger but the task's own, message, context; the error."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ratchet.bodies.telemetry import StoredLogRecord
 from ratchet.cli.quantities import clock
 from ratchet.cli.render import Block, Line, Piece, indented, line, one_line
 from ratchet.models import LEVELS, LogRecord
@@ -31,6 +32,8 @@ def _record(record: LogRecord) -> Sequence[Block]:
         Piece(f"{clock(record.at_ns)} ", "dim"),
         Piece(f"{record.level.upper():<5} ", _LEVEL_STYLES[record.level]),
     ]
+    if isinstance(record, StoredLogRecord) and record.attempt > 1:
+        pieces.append(Piece(f"[{record.attempt}] ", "dim"))
     if record.logger != _OWN_LOGGER:
         pieces.append(Piece(f"{record.logger}: ", "dim"))
     pieces.append(Piece(first))

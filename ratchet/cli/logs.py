@@ -31,6 +31,7 @@ def logs(
     search: Annotated[
         str | None, typer.Option("--search", metavar="TEXT", help="Only records whose message contains this.")
     ] = None,
+    attempt: Annotated[int | None, typer.Option("--attempt", metavar="N", min=1, help="Only this attempt.")] = None,
     tail: Annotated[int | None, typer.Option("--tail", metavar="N", min=1, help="Only the newest N records.")] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what is logged from now on, until the execution is over.")
@@ -41,7 +42,7 @@ def logs(
 ) -> None:
     """Print the log of an execution, oldest record first."""
     here = scope(ctx, config, data_dir, as_json=as_json)
-    wanted = ReadLogs(execution_id=execution, level=level, search=search, limit=_PAGE)
+    wanted = ReadLogs(execution_id=execution, attempt=attempt, level=level, search=search, limit=_PAGE)
     asyncio.run(_follow(here, wanted, tail) if follow else _print(here, wanted, tail))
 
 
@@ -59,7 +60,13 @@ async def _follow(here: Scope, wanted: ReadLogs, tail: int | None) -> None:
             _print_now(here, kept)
         over = False
         while not over:
-            request = FollowLogs(execution_id=execution_id, level=wanted.level, search=wanted.search, after=after)
+            request = FollowLogs(
+                execution_id=execution_id,
+                attempt=wanted.attempt,
+                level=wanted.level,
+                search=wanted.search,
+                after=after,
+            )
             try:
                 async with aclosing(client.stream(FOLLOW_LOGS, request)) as batches:
                     async for batch in batches:

@@ -22,6 +22,8 @@ from ratchet.execution_ids import new_execution_id
 from ratchet.messages import SUBMIT
 from ratchet.models import Execution, Source, Status
 
+_YEAR_SECONDS = 365 * 86_400.0
+
 
 def run(
     ctx: typer.Context,
@@ -40,6 +42,10 @@ def run(
     ] = None,
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same key runs the task once.")
+    ] = None,
+    execution_timeout: Annotated[
+        str | None,
+        typer.Option("--execution-timeout", metavar="TIME", help="It must have ended by then, with all its attempts."),
     ] = None,
     priority: Annotated[int, typer.Option("--priority", help="Higher runs first.")] = 0,
     config: ConfigOption = None,
@@ -62,6 +68,7 @@ def run(
         trace=trace,
         priority=priority,
         idempotency_key=idempotency_key,
+        timeout_seconds=_time(execution_timeout),
         metadata=arguments.metadata(metadata or []),
     )
     seconds = None if wait is None else arguments.seconds(wait, option="--wait")
@@ -75,6 +82,15 @@ def run(
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     _print_end(here, execution)
     raise typer.Exit(exits.of_execution(execution))
+
+
+def _time(given: str | None) -> float | None:
+    if given is None:
+        return None
+    found = arguments.seconds(given, option="--execution-timeout")
+    if not 0 < found <= _YEAR_SECONDS:
+        raise typer.BadParameter(f"{given!r} must be more than 0 and at most a year", param_hint="--execution-timeout")
+    return found
 
 
 async def _submit(here: Scope, submit: Submit) -> Execution:

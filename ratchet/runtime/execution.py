@@ -12,6 +12,7 @@ from ratchet.calling import Line
 from ratchet.channel import FRAME_BYTES_MAX
 from ratchet.context import AsyncContext, Context, Span
 from ratchet.models import Category, Failure
+from ratchet.retry import Retry, asks_for, says_so_itself, worth_another
 from ratchet.runtime.failure import Describer
 from ratchet.runtime.interruption import Interruptions
 from ratchet.runtime.limits import lift_limits, limit_cpu
@@ -100,7 +101,7 @@ class Execution:
             if error is None:
                 return Outcome(output=output[0])
             lift_limits()  # describing what was hit must not hit it again
-            failure = self._describe(error)
+            failure = self._judged(self._describe(error), error, task.retry)
             root.fail(f"{failure.type}: {failure.message}")
         asked = self._interruptions.cancel_reason is not None
         return Outcome(failure=failure, cancelled=asked)
@@ -131,6 +132,19 @@ class Execution:
             _leave_fork(ended)
         limit_cpu(None)
         return ended
+
+    def _judged(self, failure: Failure, error: BaseException, retry: Retry | None) -> Failure:
+        """The failure with what the task says of another attempt; what no attempt can mend is not asked about."""
+        if failure.category not in (Category.EXCEPTION, Category.LIMIT):
+            return failure
+        try:
+            if failure.category is Category.LIMIT and not says_so_itself(error):
+                return failure
+            said, after = worth_another(retry, error), asks_for(error)
+        except Exception as problem:  # noqa: BLE001 - classes of the author's may have their own idea of `isinstance`
+            message = f"whether it may be tried again could not be told: {type(problem).__name__}"
+            return failure.model_copy(update={"details": {**failure.details, "retry": message}})
+        return failure.model_copy(update={"retryable": said, "retry_after_seconds": after if said else None})
 
     def _describe(self, error: BaseException) -> Failure:
         reason = self._interruptions.cancel_reason

@@ -13,6 +13,7 @@ from ratchet.authoring import TaskDefinition, collecting
 from ratchet.errors import TaskDefinitionError
 from ratchet.models import BrokenFile, Task
 from ratchet.plain import text
+from ratchet.retry import policy_of
 from ratchet.runtime.failure import MODULE_PREFIX, Describer
 from ratchet.runtime.sources import Sources
 from ratchet.runtime.versions import MISSING, combine
@@ -71,6 +72,7 @@ def _described(file: LoadedFile, definition: TaskDefinition) -> Task:
         tags=list(definition.tags),
         timeout_seconds=definition.timeout_seconds,
         idempotent=definition.idempotent,
+        retry=None if definition.retry is None else policy_of(definition.retry),
         dangerous=definition.dangerous,
     )
 

@@ -28,8 +28,9 @@ _ATTEMPTS = TypeAdapter(list[Attempt])
 _PLAIN = (
     *("execution_id", "task_id", "version", "status", "trace", "priority", "idempotent", "idempotency_key"),
     *("created_ns", "started_ns", "ended_ns", "cancel_requested", "logs_pruned_ns", "spans_pruned_ns"),
+    *("due_ns", "deadline_ns"),
 )
-_JSON = ("input", "failure", "progress", "metadata", "source", "lineage", "output")
+_JSON = ("input", "failure", "progress", "metadata", "source", "lineage", "retry", "output")
 _ATTEMPTS_OF = """(SELECT group_concat(record) FROM
     (SELECT record FROM attempts AS a WHERE a.execution_id = executions.execution_id ORDER BY number)) AS attempts"""
 _COLUMNS = ", ".join((*_PLAIN, _ATTEMPTS_OF, *_JSON))
@@ -43,12 +44,12 @@ _RECORD = """INSERT INTO attempts (execution_id, number, record) VALUES (?, ?, ?
     ON CONFLICT (execution_id, number) DO UPDATE SET record = excluded.record"""
 _AMEND = "UPDATE attempts SET record = ? WHERE execution_id = ? AND number = ?"
 _START = """UPDATE executions
-    SET status = 'running', fence = ?2, started_ns = coalesce(started_ns, ?3), version = ?4
+    SET status = 'running', fence = ?2, started_ns = coalesce(started_ns, ?3), version = ?4, due_ns = NULL
     WHERE execution_id = ?1 AND status = 'queued' AND fence < ?2"""
-_REQUEUE = """UPDATE executions SET status = 'queued'
+_REQUEUE = """UPDATE executions SET status = 'queued', due_ns = ?3
     WHERE execution_id = ?1 AND fence = ?2 AND status IN ('running', 'input_required')"""
 _FINISH = """UPDATE executions
-    SET status = ?3, output = ?4, failure = ?5, progress = coalesce(?6, progress), ended_ns = ?7
+    SET status = ?3, output = ?4, failure = ?5, progress = coalesce(?6, progress), ended_ns = ?7, due_ns = NULL
     WHERE execution_id = ?1 AND fence = ?2 AND status IN """
 _FINISH_RUNNING = _FINISH + "('running', 'input_required')"
 _FINISH_QUEUED = _FINISH + "('queued')"
@@ -88,17 +89,20 @@ class ExecutionStore:
         start = Statement(_START, [(execution_id, attempt.fence, attempt.started_ns, version)])
         return await self._change(start, _record(execution_id, attempt))
 
-    async def record_attempts(self, attempts: Mapping[str, Attempt]) -> None:
-        """Replace what is recorded of these attempts, by execution; of one that was pruned nothing is."""
-        rows = [(one.model_dump_json(), execution_id, one.number) for execution_id, one in attempts.items()]
+    async def record_attempts(self, attempts: Iterable[tuple[str, Attempt]]) -> None:
+        """Replace what is recorded of these attempts, each with its execution; of one that was pruned nothing is."""
+        rows = [(one.model_dump_json(), execution_id, one.number) for execution_id, one in attempts]
         await self._database.write(Statement(_AMEND, rows))
 
-    async def requeue(self, execution_id: str, fence: int, attempt: Attempt, *, asked: str | None = None) -> bool:
+    async def requeue(
+        self, execution_id: str, fence: int, attempt: Attempt, *, due_ns: int | None = None, asked: str | None = None
+    ) -> bool:
         """Running back to queued; `attempt` says how the try ended. Returns whether it took effect.
 
-        `asked` is why what it asked the caller has no answer; None: it asked nothing.
+        It does not start again before `due_ns`. `asked` is why what it asked the caller has no answer; None: it asked
+        nothing.
         """
-        requeue = Statement(_REQUEUE, [(execution_id, fence)])
+        requeue = Statement(_REQUEUE, [(execution_id, fence, due_ns)])
         return await self._change(requeue, _record(execution_id, attempt), *_ended_asks(execution_id, asked))
 
     async def finish(

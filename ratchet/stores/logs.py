@@ -165,6 +165,9 @@ def _query(request: ReadLogs, after: Position | None, before: Position | None) -
         where.append(f"severity >= {_SEVERE}")  # literally the index's own condition, or it is not used
     if severity > 0 and severity != _SEVERE:
         where.append(f"severity >= {severity}")
+    if request.attempt is not None:
+        where.append("attempt = ?")
+        parameters.append(request.attempt)
     if after is not None:
         where.append("(attempt, sequence) > (?, ?)")
         parameters += after

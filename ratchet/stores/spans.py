@@ -30,7 +30,9 @@ _INSERT = f"""INSERT INTO spans (execution_id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?
     ON CONFLICT DO NOTHING"""  # noqa: S608 - every part is a constant
 _READ = f"""SELECT {_COLUMNS} FROM spans WHERE execution_id = ?
     ORDER BY start_ns, attempt, sequence LIMIT ?"""  # noqa: S608 - every part is a constant
+_READ_ATTEMPT = _READ.replace("= ?\n", "= ? AND attempt = ?\n")
 _COUNT = "SELECT count(*) FROM spans INDEXED BY spans_start WHERE execution_id = ?"
+_COUNT_ATTEMPT = "SELECT count(*) FROM spans WHERE execution_id = ? AND attempt = ?"
 
 _TABLE = RowTable(
     next_id="SELECT execution_id FROM spans WHERE execution_id > ? ORDER BY execution_id LIMIT 1",
@@ -78,9 +80,12 @@ class TraceStore:
             raise RequestError(f"limit is {request.limit}: give 1 to {LIMIT_MAX}")
         limit = min(request.limit, LIMIT_MAX)
 
+        one = request.attempt is not None
+        of = (request.execution_id, request.attempt) if one else (request.execution_id,)
+
         def work(connection: sqlite3.Connection) -> SpanPage:
-            total = connection.execute(_COUNT, (request.execution_id,)).fetchone()[0]
-            rows, _ = take(connection.execute(_READ, (request.execution_id, limit)), limit, _BYTES_MAX)
+            total = connection.execute(_COUNT_ATTEMPT if one else _COUNT, of).fetchone()[0]
+            rows, _ = take(connection.execute(_READ_ATTEMPT if one else _READ, (*of, limit)), limit, _BYTES_MAX)
             return SpanPage(spans=[_span(row) for row in rows], total=total)
 
         await self._writing.settled(request.execution_id)

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import hashlib
 import logging
+import random
 import traceback
 from collections.abc import Generator, MutableMapping
 from contextlib import contextmanager
@@ -46,6 +47,7 @@ class Played:
 
 def play(seed: int, folder: Path, *, steps: int = STEPS, verbose: bool = False) -> Played:
     """Play the schedule of a seed with so many steps; `folder` is for the task file."""
+    random.seed(seed)  # what the runner leaves to chance
     world = World(seed, folder)
     violated: list[str] = []
     with logging_of(world, verbose=verbose):

@@ -72,6 +72,8 @@ def _row(task: Task, *, include_schemas: bool) -> JsonObject:
         row["timeout_seconds"] = task.timeout_seconds
     if task.idempotent:
         row["idempotent"] = True
+    if task.retry is not None:
+        row["retry"] = {"max_attempts": task.retry.max_attempts, "on": task.retry.on, "never_on": task.retry.never_on}
     if task.dangerous:
         row["dangerous"] = True
     if include_schemas:

@@ -11,7 +11,18 @@ from actors.mcp_front.answers.answer import STRUCTURED_BYTES_MAX, Answer, clip, 
 from actors.mcp_front.answers.failures import error_of, error_text, next_after_failure
 from actors.mcp_front.tools.moments import iso
 from actors.mcp_front.wording import Wording
-from ratchet.models import Attempt, Execution, JsonObject, Lineage, OpenAsk, Progress, Source, Status
+from ratchet.models import (
+    Attempt,
+    Execution,
+    Failure,
+    JsonObject,
+    Lineage,
+    NextAttempt,
+    OpenAsk,
+    Progress,
+    Source,
+    Status,
+)
 
 OUTPUT_TEXT_CHARACTERS_MAX = 5_500
 _INPUT_TEXT_CHARACTERS_MAX = 600
@@ -74,6 +85,8 @@ def _record(execution: Execution) -> JsonObject:
         "started_at": iso(execution.started_ns),
         "ended_at": iso(execution.ended_ns),
     }
+    if execution.deadline_ns is not None:
+        found["deadline_at"] = iso(execution.deadline_ns)
     for name in ("waiting_for", "cancel_requested", "idempotency_key"):
         if (value := getattr(execution, name)) is not None:
             found[name] = value
@@ -91,7 +104,7 @@ def _details(execution: Execution, structured: JsonObject) -> list[str | None]:
     return [
         f"Input: {clip(compact(execution.input), _INPUT_TEXT_CHARACTERS_MAX)}",
         _times(structured),
-        f"Waiting: {execution.waiting_for}" if execution.waiting_for else None,
+        f"Waiting: {execution.waiting_for}" if execution.waiting_for and execution.next_attempt is None else None,
         f"Cancel requested: {execution.cancel_requested}" if execution.cancel_requested is not None else None,
         f"Metadata: {clip(compact(execution.metadata), _INPUT_TEXT_CHARACTERS_MAX)}" if execution.metadata else None,
         _caller_text(execution.lineage),
@@ -105,7 +118,7 @@ def cancelled(execution: Execution, wording: Wording) -> Answer:
     rung = execution.attempts[-1].stopped_by if execution.attempts else None
     if execution.status is Status.CANCELLED:
         how = {
-            None: "It was cancelled before it ran." if not execution.attempts else "It was cancelled.",
+            None: _cancelled_between(execution),
             "cooperative": "The task was asked to stop and did.",
             "term": "The task did not react to the request; SIGTERM ended its process.",
             "kill": "The task reacted neither to the request nor to SIGTERM; SIGKILL ended its processes.",
@@ -119,22 +132,37 @@ def cancelled(execution: Execution, wording: Wording) -> Answer:
     return Answer(structured, paragraphs([_headline(execution), how, _next(structured)]))
 
 
+def _cancelled_between(execution: Execution) -> str:
+    """Of an execution that was cancelled while nothing of it ran, as far as is known."""
+    if not execution.attempts:
+        return "It was cancelled before it ran."
+    last = execution.attempts[-1].failure
+    if last is not None and execution.failure is None:
+        return f"It was cancelled while it waited for another attempt, after {last.type}."
+    return "It was cancelled."
+
+
 def _answer(execution: Execution, structured: JsonObject, parts: Sequence[str | None]) -> Answer:
     return Answer(structured, paragraphs(parts), failed=execution.status is Status.FAILED)
 
 
 def _core(execution: Execution, wording: Wording) -> JsonObject:
     asks = {"asks": asks_of(execution)} if execution.asks else {}
-    return asks | {
-        "execution_id": execution.execution_id,
-        "task_id": execution.task_id,
-        "status": execution.status.value,
-        "duration_ms": execution.duration_ms,
-        "progress": progress_of(execution.progress),
-        "trace_url": wording.links.trace(execution.execution_id),
-        "logs_url": wording.links.logs(execution.execution_id),
-        "next": None,
-    }
+    following = {"next_attempt": next_attempt_of(execution.next_attempt)} if execution.next_attempt else {}
+    return (
+        asks
+        | following
+        | {
+            "execution_id": execution.execution_id,
+            "task_id": execution.task_id,
+            "status": execution.status.value,
+            "duration_ms": execution.duration_ms,
+            "progress": progress_of(execution.progress),
+            "trace_url": wording.links.trace(execution.execution_id),
+            "logs_url": wording.links.logs(execution.execution_id),
+            "next": None,
+        }
+    )
 
 
 def _outcome(execution: Execution, wording: Wording, *, output_offset: int = 0) -> tuple[JsonObject, list[str | None]]:
@@ -160,7 +188,8 @@ def _outcome(execution: Execution, wording: Wording, *, output_offset: int = 0) 
             parts = [_progress_text(execution.progress), *map(_ask_text, asks[:_ASKS_MAX])]
         case _:
             structured["next"] = f"It goes on by itself. To wait for it call {wording.follow(execution.execution_id)}."
-            parts = [_progress_text(execution.progress)]
+            waits = f"Waiting: {execution.waiting_for}" if execution.next_attempt is not None else None
+            parts = [_progress_text(execution.progress), waits]
     return structured, parts
 
 
@@ -197,6 +226,8 @@ def _bytes(structured: JsonObject) -> int:
 
 def _headline(execution: Execution) -> str:
     took = "" if execution.duration_ms is None else f" after {execution.duration_ms:g} ms"
+    if len(execution.attempts) > 1 and execution.status.terminal:
+        took += f" and {len(execution.attempts)} attempts"
     return f"{execution.task_id} {_STATUS_TEXT[execution.status]}{took} (execution {execution.execution_id})"
 
 
@@ -229,6 +260,22 @@ def progress_of(progress: Progress | None) -> JsonObject | None:
         "total": progress.total,
         "message": None if progress.message is None else clip(progress.message, _MESSAGE_CHARACTERS_MAX),
     }
+
+
+def next_attempt_of(following: NextAttempt) -> JsonObject:
+    """`{number, starts_at, failed, max_attempts, error}`."""
+    return {
+        "number": following.number,
+        "starts_at": iso(following.starts_ns),
+        "failed": following.failed,
+        "max_attempts": following.max_attempts,
+        "error": _brief_error(following.failure),
+    }
+
+
+def _brief_error(failure: Failure) -> JsonObject:
+    message = clip(failure.message, _MESSAGE_CHARACTERS_MAX)
+    return {"type": failure.type, "message": message, "category": failure.category.value}
 
 
 def asks_of(execution: Execution) -> list[JsonObject]:
@@ -279,9 +326,7 @@ def _attempt(attempt: Attempt) -> JsonObject:
         "ended_at": iso(attempt.ended_ns),
     }
     if attempt.failure is not None:
-        message = clip(attempt.failure.message, _MESSAGE_CHARACTERS_MAX)
-        category = attempt.failure.category.value
-        entry["error"] = {"type": attempt.failure.type, "message": message, "category": category}
+        entry["error"] = _brief_error(attempt.failure)
     for name in ("stopped_by", "telemetry"):
         if (value := getattr(attempt, name)) is not None:
             entry[name] = value

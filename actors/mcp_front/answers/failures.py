@@ -23,6 +23,7 @@ _MEANING = {
     Category.INVALID_INPUT: "the task's own types refused the input",
     Category.INVALID_OUTPUT: "what the task returned is no valid output",
     Category.TIMEOUT: "its time was up",
+    Category.POISON: "processes died under one attempt after the other",
     Category.CRASHED: "its process died",
     Category.LIMIT: "its process hit a limit",
     Category.WORKER_LOST: "the worker that ran it was lost; the task is not at fault",
@@ -52,6 +53,8 @@ def error_of(failure: Failure) -> JsonObject:
         error["problems"] = problems[:_PROBLEMS_MAX]
     if failure.process is not None:
         error["process"] = _process(failure.process)
+    if failure.gave_up is not None:
+        error["gave_up"] = clip(failure.gave_up, _MESSAGE_CHARACTERS_MAX)
     if failure.stack_trace:
         error["stack_trace"] = clip_start(failure.stack_trace, _STACK_CHARACTERS_MAX)
     return error
@@ -82,6 +85,7 @@ def error_text(error: JsonObject) -> str:
         [
             f"{error['type']}: {error['message']}",
             f"Category: {error['category']} ({_MEANING[Category(error['category'])]})",
+            f"Not tried again: {error['gave_up']}" if "gave_up" in error else None,
             _location_text(location) if location else None,
             *(f"Because of {one['type']}: {one['message']}" for one in error.get("causes", ())),
             *(_problem_text(one) for one in error.get("problems", ())),

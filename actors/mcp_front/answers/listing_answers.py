@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.mcp_front.answers.answer import LIST_CHARACTERS_MAX, Answer, clip, fitting, paragraphs
-from actors.mcp_front.answers.execution_answers import asks_of
+from actors.mcp_front.answers.execution_answers import asks_of, next_attempt_of
 from actors.mcp_front.naming import ToolNames
 from actors.mcp_front.tools.moments import iso
 from ratchet.models import Execution, JsonObject, Status
@@ -48,6 +48,8 @@ def _row(execution: Execution) -> JsonObject:
     }
     if execution.asks:
         row["asks"] = asks_of(execution)[:1]
+    if execution.next_attempt is not None:
+        row["next_attempt"] = next_attempt_of(execution.next_attempt)
     for name, value in (("input", execution.input), ("metadata", execution.metadata)):
         _add_bounded(row, name, value)
     if execution.failure is not None and execution.status is Status.FAILED:

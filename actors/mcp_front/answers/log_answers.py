@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 from actors.mcp_front.answers.answer import (
@@ -23,7 +24,7 @@ from ratchet.models import Execution, JsonObject, LogRecord, Status
 Format = Literal["concise", "detailed"]
 
 DETAILED_CHARACTERS_MAX = 40_000
-_COUNT_CHARACTERS = 80  # what count, last_timestamp and the like add to an entry
+_COUNT_CHARACTERS = 100  # what attempt, count, last_timestamp and the like add to an entry
 _CONCISE_MESSAGE_MAX = 500
 _CONCISE_CONTEXT_MAX = 400
 _CONCISE_STACK_MAX = 1_500
@@ -59,9 +60,9 @@ def room(records: Sequence[StoredLogRecord], form: Format, *, failed: bool = Fal
         failed: Whether the execution failed.
     """
     left = _characters_max(form)
-    known: set[tuple[str, str, str]] = set()
+    known: set[tuple[int, str, str, str]] = set()
     for index, record in enumerate(records):
-        key = (record.level, record.logger, template(record.message))
+        key = (record.attempt, record.level, record.logger, template(record.message))
         if form == "concise" and key in known:
             continue
         known.add(key)
@@ -77,8 +78,10 @@ def room(records: Sequence[StoredLogRecord], form: Format, *, failed: bool = Fal
 def logs(execution: Execution, fetched: Fetched, wording: Wording, form: Format) -> Answer:
     """The answer of `get_execution_logs`."""
     records = fetched.page.records[: fetched.shown]
-    groups = collapse(records) if form == "concise" else [Repeated(one.message, 1, one, one) for one in records]
+    groups = _collapsed(records) if form == "concise" else [Repeated(one.message, 1, one, one) for one in records]
     entries = [_entry(group, form, failed=execution.status is Status.FAILED) for group in groups]
+    if len(execution.attempts) > 1:
+        entries = [{"attempt": group.first.attempt, **entry} for group, entry in zip(groups, entries, strict=True)]
     more = fetched.page.more or fetched.shown < len(fetched.page.records)
     summary = _summary(execution, fetched, records)
     structured: JsonObject = {
@@ -96,6 +99,12 @@ def logs(execution: Execution, fetched: Fetched, wording: Wording, form: Format)
     body = clip("\n".join(map(_text, entries)), body_max)
     text = paragraphs([head, body, structured["next"]])
     return Answer(structured, text, characters_max=_text_max(form))
+
+
+def _collapsed(records: Sequence[StoredLogRecord]) -> list[Repeated[StoredLogRecord]]:
+    """Every distinct line of an attempt once."""
+    attempts = groupby(records, key=lambda record: record.attempt)
+    return [group for _, said in attempts for group in collapse(list(said))]
 
 
 def _characters_max(form: Format) -> int:
@@ -186,7 +195,8 @@ def _summary_text(execution: Execution, summary: JsonObject, preceding: Sequence
 
 
 def _text(entry: JsonObject) -> str:
-    text = f"{entry['timestamp']} {entry['level']} {entry['logger']}: {entry['message']}"
+    attempt = f"[attempt {entry['attempt']}] " if "attempt" in entry else ""
+    text = f"{attempt}{entry['timestamp']} {entry['level']} {entry['logger']}: {entry['message']}"
     if "count" in entry:
         text += f" [{entry['count']} times until {entry['last_timestamp']}; the first: {entry['example']}]"
     if "context" in entry:

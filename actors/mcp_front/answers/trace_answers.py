@@ -29,6 +29,7 @@ _SPAN_CHARACTERS = 250
 _SPAN_CHARACTERS_MIN = 150
 _DEPTH_MAX = 12
 _PATH_MAX = 10
+_ATTEMPTS_MAX = 5
 _ATTRIBUTES_CHARACTERS_MAX = 400
 _VALUE_CHARACTERS_MAX = 160
 _NAME_CHARACTERS_MAX = 120
@@ -246,9 +247,10 @@ def _line(row: tuple[int, JsonObject]) -> str:
     status = f" {span['status'].upper()}" if span["status"] == "error" else ""
     message = f": {span['status_message']}" if "status_message" in span else ""
     hidden = f" (+{span['omitted_children']} not shown)" if "omitted_children" in span else ""
-    return (
-        f"{'  ' * depth}{span['name']}  {span['duration_ms']:g} ms at +{span['offset_ms']:g}{status}{message}{hidden}"
-    )
+    attempt = span.get("attributes", {}).get("ratchet.attempt")
+    which = f" (attempt {attempt})" if isinstance(attempt, int) and attempt > 1 else ""
+    times = f"{span['duration_ms']:g} ms at +{span['offset_ms']:g}"
+    return f"{'  ' * depth}{span['name']}{which}  {times}{status}{message}{hidden}"
 
 
 # --- what it means ------------------------------------------------------------------------------------------------
@@ -278,6 +280,10 @@ def _insights(execution: Execution, page: SpanPage, whole: Trace) -> list[str]:
     found = insights(whole)
     if page.total > len(page.spans):
         found.append(f"Only {len(page.spans)} of {page.total} spans were read; the figures are of those.")
+    failed = [one for one in execution.attempts if one.failure is not None]
+    if len(execution.attempts) > 1:
+        ends = ", ".join(f"{one.number}: {one.failure.type}" for one in failed[-_ATTEMPTS_MAX:] if one.failure)
+        found.append(f"It has had {len(execution.attempts)} attempts, each with a root span of its own ({ends}).")
     if not execution.status.terminal:
         found.append("It has not ended: a span appears once it is finished.")
     elif not page.spans and not execution.trace:

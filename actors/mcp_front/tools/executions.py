@@ -54,6 +54,7 @@ async def execute_task(call: ToolCall) -> Answer:
         trace=given["trace"],
         priority=given["priority"],
         idempotency_key=given.get("idempotency_key"),
+        timeout_seconds=given.get("timeout_seconds"),
         metadata=given.get("metadata", {}),
         wait_seconds=wait_seconds,
     )

@@ -36,6 +36,7 @@ async def _logs(call: ToolCall, execution: Execution) -> Answer:
     given, link = call.arguments, call.front.link
     request = ReadLogs(
         execution_id=execution.execution_id,
+        attempt=given.get("attempt"),
         level=given.get("level"),
         search=given.get("search"),
         limit=min(given["limit"], call.front.log_entries_max or given["limit"]),
@@ -55,7 +56,8 @@ async def get_execution_trace(call: ToolCall) -> Answer:
     """An execution's spans, where its time went, and what failed."""
     given, link = call.arguments, call.front.link
     execution = await _execution(call)
-    spans = await _with_called(call, execution, await _spans(link, execution))
+    own = await _spans(link, execution, attempt=given.get("attempt"))
+    spans = await _with_called(call, execution, own)
     view = trace_answers.View(
         include_http_calls=given["include_http_calls"], span_id=given.get("span_id"), max_spans=given["max_spans"]
     )
@@ -75,8 +77,10 @@ async def _with_called(call: ToolCall, execution: Execution, own: SpanPage) -> S
     return family_trace.joined(own, list(zip(below, pages, strict=True)))
 
 
-async def _spans(link: Link, execution: Execution, *, limit: int = family_trace.SPANS_MAX) -> SpanPage:
-    request = ReadSpans(execution_id=execution.execution_id, limit=limit)
+async def _spans(
+    link: Link, execution: Execution, *, limit: int = family_trace.SPANS_MAX, attempt: int | None = None
+) -> SpanPage:
+    request = ReadSpans(execution_id=execution.execution_id, limit=limit, attempt=attempt)
     return await rpc.call(link, READ_SPANS, request, timeout_seconds=_SECONDS)
 
 

@@ -61,6 +61,7 @@ def listed(item: JsonObject, description: str) -> JsonObject:
 
 
 EXECUTION_ID = text("The id that execute_task or list_executions gave.", minLength=1, maxLength=128)
+ATTEMPT = integer("Only this attempt.", minimum=1, maximum=2**31)
 CURSOR = text("Continues an earlier answer: its next_cursor.", minLength=1)
 
 ERROR: JsonObject = {
@@ -79,6 +80,7 @@ ERROR: JsonObject = {
         "causes": {"type": "array", "items": {"type": "object"}},
         "problems": {"type": "array", "items": {}, "description": "Wrong fields: path, message, given."},
         "process": {"type": "object", "description": "How the process ended: exit code, signal, memory, last lines."},
+        "gave_up": text("Why no other attempt follows, where the task has a retry policy."),
         "stack_trace": {"type": "string"},
     },
     "required": ["type", "message", "category"],
@@ -91,6 +93,18 @@ PROGRESS: JsonObject = {
         "current": {"type": "number"},
         "total": _NULLABLE_NUMBER,
         "message": _NULLABLE_TEXT,
+    },
+}
+
+NEXT_ATTEMPT: JsonObject = {
+    "type": "object",
+    "description": "What a queued execution waits for after an attempt that failed.",
+    "properties": {
+        "number": integer("Of the attempt that follows."),
+        "starts_at": _TIME,
+        "failed": integer("How many attempts failed so far."),
+        "max_attempts": {"type": ["integer", "null"], "description": "How many may; null: not what bounds them."},
+        "error": {"type": "object", "description": "How the last one ended: type, message, category."},
     },
 }
 
@@ -114,6 +128,7 @@ EXECUTION: dict[str, JsonObject] = {
         },
         "What it asks its caller now, itself or in an execution that it called.",
     ),
+    "next_attempt": NEXT_ATTEMPT,
     "late_answers": listed({"type": "string"}, "Why answers that came with the call were not taken."),
 }
 
@@ -142,7 +157,8 @@ STATUS: dict[str, JsonObject] = {
     "trace": {"type": "boolean"},
     "priority": {"type": "integer"},
     "source": {"type": "object", "description": "Who asked for it: kind, client, session_id, client_info."},
-    "attempts": {"type": "array", "items": {"type": "object"}},
+    "attempts": listed({"type": "object"}, "The newest, oldest first: number, times, worker, error."),
+    "deadline_at": _TIME,
     "metadata": {"type": "object"},
     "reruns": listed(
         {"type": "object"}, "Executions that name this one as original_execution: execution_id, status; newest first."
@@ -171,6 +187,7 @@ LISTED_EXECUTION: JsonObject = {
         "input": {"type": "object"},
         "input_truncated": {"type": "boolean"},
         "asks": {"type": "array", "items": {"type": "object"}},
+        "next_attempt": NEXT_ATTEMPT,
         "metadata": {"type": "object"},
         "metadata_truncated": {"type": "boolean"},
         "error_type": {"type": "string"},
@@ -186,6 +203,7 @@ LOG_ENTRY: JsonObject = {
         "timestamp": {"type": "string"},
         "level": {"type": "string", "enum": list(LEVELS)},
         "logger": {"type": "string"},
+        "attempt": integer("Which attempt said it, where there were several."),
         "message": text("The message; with count, what the repeated messages have in common."),
         "count": integer("How many such records there are."),
         "last_timestamp": {"type": "string"},

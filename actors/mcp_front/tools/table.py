@@ -75,6 +75,11 @@ _TOOLS = (
                 minLength=1,
                 maxLength=200,
             ),
+            timeout_seconds=number(
+                "It must have ended so many seconds after it was accepted, with all its attempts; else it fails.",
+                exclusiveMinimum=0,
+                maximum=31_536_000,
+            ),
             metadata={"type": "object", "description": "Stored with the execution, such as why it is run again."},
         ),
         output_schema=gives(("execution_id", "status"), **schemas.EXECUTION, **schemas.OUTPUT),
@@ -110,6 +115,7 @@ _TOOLS = (
         input_schema=takes(
             ("execution_id",),
             execution_id=schemas.EXECUTION_ID,
+            attempt=schemas.ATTEMPT,
             level=text("This level and above.", enum=list(LEVELS)),
             limit=integer("Records to read.", minimum=1, maximum=1000, default=100),
             cursor=schemas.CURSOR,
@@ -143,6 +149,7 @@ _TOOLS = (
         input_schema=takes(
             ("execution_id",),
             execution_id=schemas.EXECUTION_ID,
+            attempt=schemas.ATTEMPT,
             include_http_calls=flag("Whether spans of HTTP calls are shown.", default=True),
             span_id=text("Show only this span and what is below it.", minLength=1, maxLength=64),
             max_spans=integer("Spans to show.", minimum=1, maximum=1000, default=MAX_SPANS),
