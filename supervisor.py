@@ -62,7 +62,8 @@ def child_table(config: Config) -> ChildTable:
     runner = ChildSpec("task-runner", task_runner.start, Restart.PERMANENT, 0, drain_seconds + _STORE_GRACE_SECONDS)
     logs = ChildSpec("log-store", log_store.start, Restart.PERMANENT, 1, _STORE_GRACE_SECONDS)
     traces = ChildSpec("trace-store", trace_store.start, Restart.PERMANENT, 1, _STORE_GRACE_SECONDS)
-    workers = LocalLauncher(worker.start, config).rows(stage=2)
+    launcher = LocalLauncher(worker.start, config)
+    workers = launcher.rows(stage=2)
     gateway = ChildSpec(
         "llm-gateway", llm_gateway.start, Restart.PERMANENT, 1, _GATEWAY_GRACE_SECONDS, reaches_out=True
     )
@@ -72,17 +73,23 @@ def child_table(config: Config) -> ChildTable:
         http_front=_HTTP_FRONT,
         stdio_front=_STDIO_FRONT,
         reports_to=runner.name,
+        workers=tuple(one.name for one in workers),
+        spare=launcher.spare(stage=2),
     )
 
 
 def node_table(config: Config, member: Membership) -> ChildTable:
     """Every actor of a machine that only works; its fronts are never started, since it turns every agent away."""
     speaker = ChildSpec(actor_name(member.node), node.start, Restart.PERMANENT, 0, _NODE_GRACE_SECONDS)
+    launcher = NodeLauncher(worker.start, config, member.node)
+    workers = launcher.rows(stage=1)
     return ChildTable(
-        always=(speaker, *NodeLauncher(worker.start, config, member.node).rows(stage=1)),
+        always=(speaker, *workers),
         http_front=_HTTP_FRONT,
         stdio_front=_STDIO_FRONT,
         reports_to=speaker.name,
+        workers=tuple(one.name for one in workers),
+        spare=launcher.spare(stage=1),
     )
 
 

@@ -82,6 +82,7 @@ class ActorHost:
         clock: The event loop's.
         drain: Set when the actor is asked to finish. SIGTERM asks the supervisor to do so.
         drain_seconds: How long it may take from then on.
+        hastened: Set whenever `drain_seconds` is another one, counted anew, while the actor drains.
         on_exit_report: Called with the exit of every actor, once this one is ready; the report is acknowledged when
             it returns and comes again, to this or a later process, until then. Only the task-runner gets any.
     """
@@ -90,6 +91,7 @@ class ActorHost:
         self.setup = setup
         self.clock: Callable[[], float] = time.monotonic
         self.drain = asyncio.Event()
+        self.hastened = asyncio.Event()
         self.drain_seconds = DRAIN_SECONDS_DEFAULT
         self.on_exit_report: Callable[[ExitReport], Awaitable[None]] | None = None
         self._tasks = tasks
@@ -229,6 +231,7 @@ class ActorHost:
         match kind:
             case "drain":
                 self.drain_seconds = float(body["grace_seconds"])
+                self.hastened.set()
                 self.drain.set()
             case "exit":
                 self._reports.put_nowait(ExitReport.from_body(body))

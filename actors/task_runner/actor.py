@@ -304,6 +304,9 @@ class TaskRunner:
             raise ForbiddenError(f"{request.source} may not register as {body.name}")
         count = self._host.setup.config.workers.count
         only_describes = count == 0 and node_of(body.name) is None
+        known = self._workers.get(body.name)
+        if known is None or known.incarnation != body.incarnation:
+            self._catalogue.doubt_broken()
         await self._dispatcher.register(body, slots=0 if only_describes else body.slots)
         return Empty()
 

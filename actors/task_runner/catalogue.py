@@ -74,6 +74,12 @@ class Catalogue:
         self._enter(path, description, _stamp(description))
         self._index()
 
+    def doubt_broken(self) -> None:
+        """Have broken files described again: something that they lack may be installed by now."""
+        for path, entry in self._entries.items():
+            if entry.description.broken is not None:
+                self._entries[path] = replace(entry, stamp=None)
+
     async def refresh(self) -> None:
         """Look at every task folder; describe what is new or changed, forget what is gone."""
         found = [str(path) for path in task_files(self._roots)]

@@ -284,13 +284,26 @@ class WorkerActor:
         self._draining = True
         self._reregister()
         grace = self._config.executions.grace_seconds
-        await self._until_idle(self._host.drain_seconds - grace - _STOP_MARGIN_SECONDS)
+        hastened = True
+        while self._runs and hastened:
+            self._host.hastened.clear()
+            hastened = await self._until_idle_or_hastened(self._host.drain_seconds - grace - _STOP_MARGIN_SECONDS)
         for run in self._runs.values():
             run.stop(Category.SHUTDOWN, "Ratchet was shut down before the execution ended")
         await self._until_idle(grace + _STOP_MARGIN_SECONDS)
         await self._host.farewell()
         if self._zygote is not None:
             await self._zygote.close()
+
+    async def _until_idle_or_hastened(self, seconds: float) -> bool:
+        """Whether there is less time now than there was."""
+        waits = {asyncio.create_task(event.wait()) for event in (self._idle, self._host.hastened)}
+        try:
+            await asyncio.wait(waits, timeout=max(0.0, seconds), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+        return self._host.hastened.is_set()
 
     async def _until_idle(self, seconds: float) -> None:
         if self._runs or self._reporting:

@@ -12,6 +12,7 @@ _STATE_STYLES = {
     State.STARTING: "cyan",
     State.BACKOFF: "yellow",
     State.DRAINING: "yellow",
+    State.REPLACING: "cyan",
     State.KILLING: "yellow",
     State.FAILED: "bold red",
     State.STOPPED: "dim",

@@ -33,6 +33,7 @@ from ratchet.supervision.states import (
     Exited,
     KillNow,
     Ready,
+    Replace,
     Start,
     StartFailed,
     State,
@@ -133,6 +134,10 @@ class Children:
     def drain(self, actor: Actor, grace_seconds: float | None = None) -> None:
         """Ask an actor to finish within its grace (or a shorter one)."""
         self._tell(actor, Drain(actor.spec.grace_seconds if grace_seconds is None else grace_seconds))
+
+    def replace(self, actor: Actor, grace_seconds: float) -> None:
+        """Ask a running actor to finish, and start it again once it has."""
+        self._tell(actor, Replace(grace_seconds))
 
     def kill_all(self) -> None:
         """End every process at once."""

@@ -1,6 +1,7 @@
 """A client's half of the supervisor's socket: blocking, one request a connection."""
 
 import socket
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -38,6 +39,7 @@ class SupervisorClient:
         found.settimeout(ANSWER_SECONDS)
         self.socket: socket.socket = found
         self._channel = Channel(found)
+        self._unread: deque[Message] = deque()  # what came together with what was asked for
 
     def __enter__(self) -> Self:
         return self
@@ -82,6 +84,16 @@ class SupervisorClient:
         self.socket.settimeout(None)
         return int(body["pid"])
 
+    def request_reload(self) -> list[str]:
+        """Have the workers replaced one by one. Returns their names; `messages` tells how far it is, until `reloaded`.
+
+        Raises:
+            RatchetError: It does not answer, or refuses.
+        """
+        body = self._request("reload")
+        self.socket.settimeout(None)
+        return [str(name) for name in body["workers"]]
+
     def wait_gone(self) -> None:
         """Return when the supervisor ends."""
         self.socket.settimeout(None)
@@ -95,6 +107,11 @@ class SupervisorClient:
             RatchetError: It refuses, or says nothing in time where an answer is awaited.
         """
         while True:
+            while self._unread:
+                kind, body = self._unread.popleft()
+                if kind == "refused":
+                    raise _refusal(body)
+                yield kind, body
             try:
                 received = self._channel.receive()
             except TimeoutError:
@@ -108,10 +125,7 @@ class SupervisorClient:
                 raise UnavailableError(f"the supervisor's answer cannot be read: {error}") from error
             if received is None:
                 return
-            for kind, body in received:
-                if kind == "refused":
-                    raise _refusal(body)
-                yield kind, body
+            self._unread.extend(received)
 
     def _request(self, kind: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Send a request and return the body of its answer."""

@@ -1,7 +1,7 @@
 """Who talks to the supervisor over its Unix socket: agents' shims, `ratchet status`, `down`, an attaching `up`.
 
-A client says one thing: `stdio` with three descriptors, `status`, `down` or `attach`. The answer is `accepted` or
-`refused`, or the status; a connection that stays open keeps an on-demand supervisor up.
+A client says one thing: `stdio` with three descriptors, `status`, `reload`, `down` or `attach`. The answer is
+`accepted` or `refused`, or the status; a connection that stays open keeps an on-demand supervisor up.
 """
 
 import os
@@ -43,6 +43,10 @@ class Desk(Protocol):
 
     def drain(self, reason: str) -> None:
         """Finish everything and end."""
+        ...
+
+    def reload(self) -> list[str]:
+        """Begin to replace the workers; returns their names."""
         ...
 
     def start_front(self, fds: list[int], body: dict[str, Any]) -> Actor:
@@ -97,6 +101,12 @@ class Clients:
         """Send a message to every client that asked for `kind`."""
         for client in [one for one in self._clients if one.kind == kind]:
             client.connection.send(message, **body)
+
+    def refuse(self, kind: str, error: RatchetError) -> None:
+        """End the business of every client that asked for `kind`, and say why."""
+        for client in [one for one in self._clients if one.kind == kind]:
+            client.connection.send("refused", error=error_body(error))
+            self._forget(client)
 
     def front_ended(self, actor: Actor, exit_code: int, reason: str) -> None:
         """The front of a client is gone: so is the client's business."""
@@ -171,6 +181,10 @@ class Clients:
                 client.kind = kind
                 client.connection.send("accepted", pid=os.getpid())
                 self._desk.drain("`ratchet down`")
+            case "reload":
+                workers = self._desk.reload()
+                client.kind = kind
+                client.connection.send("accepted", pid=os.getpid(), workers=workers)
             case "stdio":
                 self._serve_stdio(client, body)
             case "attach":

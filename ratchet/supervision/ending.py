@@ -13,7 +13,7 @@ EXIT_STARTUP = 1
 EXIT_INTENSITY = 70
 EXIT_REFUSED = 77  # sysexits.h: EX_NOPERM
 
-_WANTED = (State.STARTING, State.RUNNING, State.BACKOFF)
+_WANTED = (State.STARTING, State.RUNNING, State.REPLACING, State.BACKOFF)
 
 log = structlog.stdlib.get_logger("ratchet.supervisor")
 

@@ -23,6 +23,10 @@ class Launcher(Protocol):
         """What the supervisor has to start for that, in this stage; it reports their exits as those of all actors."""
         ...
 
+    def spare(self, stage: int) -> ChildSpec:
+        """One worker more, for a while."""
+        ...
+
 
 class LocalLauncher:
     """Workers of the head's own machine: `worker:1` and so on.
@@ -38,7 +42,11 @@ class LocalLauncher:
 
     def rows(self, stage: int) -> tuple[ChildSpec, ...]:
         """One row a worker; one at least, since task files are described in its children."""
-        return _rows(self._start, self._config, stage, lambda number: f"worker:{number}")
+        return _rows(self._start, self._config, stage, _local_name)
+
+    def spare(self, stage: int) -> ChildSpec:
+        """The next number."""
+        return _spare(self._start, self._config, stage, _local_name)
 
 
 class NodeLauncher:
@@ -57,12 +65,32 @@ class NodeLauncher:
 
     def rows(self, stage: int) -> tuple[ChildSpec, ...]:
         """One row a worker."""
-        return _rows(self._start, self._config, stage, lambda number: worker_name(self._node, number))
+        return _rows(self._start, self._config, stage, self._name)
+
+    def spare(self, stage: int) -> ChildSpec:
+        """The next number."""
+        return _spare(self._start, self._config, stage, self._name)
+
+    def _name(self, number: int) -> str:
+        return worker_name(self._node, number)
+
+
+def _local_name(number: int) -> str:
+    return f"worker:{number}"
 
 
 def _rows(start: Start, config: Config, stage: int, name: Callable[[int], str]) -> tuple[ChildSpec, ...]:
     grace_seconds = config.supervisor.drain_seconds
     return tuple(
         ChildSpec(name(number), start, Restart.PERMANENT, stage, grace_seconds, subreaper=True)
-        for number in range(1, max(1, config.workers.count) + 1)
+        for number in range(1, _count(config) + 1)
     )
+
+
+def _spare(start: Start, config: Config, stage: int, name: Callable[[int], str]) -> ChildSpec:
+    number, grace_seconds = _count(config) + 1, config.supervisor.drain_seconds
+    return ChildSpec(name(number), start, Restart.TEMPORARY, stage, grace_seconds, subreaper=True)
+
+
+def _count(config: Config) -> int:
+    return max(1, config.workers.count)

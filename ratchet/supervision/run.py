@@ -25,6 +25,7 @@ from ratchet.supervision.fronts import Fronts
 from ratchet.supervision.loop import Loop, Timer
 from ratchet.supervision.orphans import Orphans
 from ratchet.supervision.place import Place
+from ratchet.supervision.reloading import Reloading
 from ratchet.supervision.report import startup_report
 from ratchet.supervision.restart import RestartPolicy
 from ratchet.supervision.spec import ChildTable
@@ -59,6 +60,13 @@ class Supervisor:
         self._fronts = Fronts(table, place, self._children)
         self._clients = Clients(self._loop, place.listener, self)
         self._ending = Ending(self._loop, self._children, self._on_drain_progress)
+        self._reloading = Reloading(
+            self._loop,
+            self._children,
+            table,
+            tell=lambda message, body: self._clients.tell("reload", message, **body),
+            fail=lambda error: self._clients.refuse("reload", error),
+        )
         self._started = time.monotonic()
         self._busy = False
         self._said_busy = False
@@ -146,6 +154,12 @@ class Supervisor:
         """Finish: fronts first, the task-runner last."""
         self._ending.begin(reason)
 
+    def reload(self) -> list[str]:
+        """Replace the workers one by one; returns their names."""
+        if self._ending.begun:
+            raise DrainingError(f"the supervisor (pid {os.getpid()}) is about to end", details={"pid": os.getpid()})
+        return self._reloading.begin()
+
     def start_front(self, fds: list[int], body: dict[str, Any]) -> Actor:
         """Fork a front for one agent."""
         return self._fronts.start_for(fds, body)
@@ -177,6 +191,9 @@ class Supervisor:
             self._ending.fail(EXIT_STARTUP, StartupError(message))
         if actor.state is State.STOPPED:
             self._on_stopped(actor)
+        if self._ending.begun:
+            self._reloading.stop(self._ending.error or DrainingError("the supervisor ends; not all were replaced"))
+        self._reloading.on_state(actor)
         self._ending.go_on()
         if not (self._reported or self._ending.begun) and self._all_running():
             self._reported = True

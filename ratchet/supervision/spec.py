@@ -49,6 +49,8 @@ class ChildTable:
 
     Attributes:
         always: Actors that run as long as the supervisor does.
+        workers: Names of those of them that are replaced one by one when everything new shall be loaded.
+        spare: One more of the same kind, which works while another is replaced; None where there is none.
         http_front: Runs where the configuration, or an attached `ratchet up`, wants a port.
         stdio_front: Template of the temporary fronts, one per agent.
         reports_to: The actor that is told of every exit.
@@ -58,3 +60,5 @@ class ChildTable:
     http_front: ChildSpec
     stdio_front: ChildSpec
     reports_to: str
+    workers: tuple[str, ...] = ()
+    spare: ChildSpec | None = None

@@ -4,7 +4,7 @@
                  ↑ ↓        ↓          ↓
                backoff ←────┘       killing → stopped
                  ↓
-               failed
+               failed           running → replacing → starting
 
 `ratchet.supervision.children` performs the effects.
 """
@@ -26,13 +26,14 @@ class State(StrEnum):
     STARTING = "starting"  # a process that has not said ready yet
     RUNNING = "running"
     DRAINING = "draining"  # asked to finish
+    REPLACING = "replacing"  # asked to finish, so that another process can take its place
     KILLING = "killing"  # killed, not reaped yet
     FAILED = "failed"  # could not be started, given up
 
     @property
     def has_process(self) -> bool:
         """Whether there is a process in this state."""
-        return self in (State.STARTING, State.RUNNING, State.DRAINING, State.KILLING)
+        return self in (State.STARTING, State.RUNNING, State.DRAINING, State.REPLACING, State.KILLING)
 
     @property
     def over(self) -> bool:
@@ -78,11 +79,18 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True)
+class Replace:
+    """The process shall finish within its grace, and another take its place."""
+
+    grace_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class KillNow:
     """The actor shall end at once."""
 
 
-Event = Start | Ready | StartFailed | Exited | Due | Drain | KillNow
+Event = Start | Ready | StartFailed | Exited | Due | Drain | Replace | KillNow
 
 
 class Effect(StrEnum):
@@ -144,9 +152,11 @@ def step(child: Child, event: Event, *, policy: RestartPolicy, now: float, rando
             return _exited(child, event, policy, now, random)
         case Due(), _ if child.due is not None and now >= child.due:
             return _due(child, policy, now)
-        case Drain(grace), State.STARTING | State.RUNNING:
+        case Drain(grace), State.STARTING | State.RUNNING | State.REPLACING:
             return _enter(child, State.DRAINING, now, due=now + grace), (Effect.ASK_TO_DRAIN,)
-        case KillNow(), State.STARTING | State.RUNNING | State.DRAINING:
+        case Replace(grace), State.RUNNING if child.restart is Restart.PERMANENT:
+            return _enter(child, State.REPLACING, now, due=now + grace), (Effect.ASK_TO_DRAIN,)
+        case KillNow(), State.STARTING | State.RUNNING | State.DRAINING | State.REPLACING:
             return _enter(child, State.KILLING, now), (Effect.KILL,)
         case ((Drain() | KillNow()), State.BACKOFF):
             return _enter(child, State.STOPPED, now), ()
@@ -172,6 +182,8 @@ def _due(child: Child, policy: RestartPolicy, now: float) -> Step:
             return replace(child, due=None, error={"code": "startup_failed", "message": message}), (Effect.KILL,)
         case State.DRAINING:
             return _enter(child, State.KILLING, now), (Effect.KILL,)
+        case State.REPLACING:
+            return replace(child, due=None), (Effect.KILL,)
         case _:
             return replace(child, due=None), ()
 
@@ -182,6 +194,8 @@ def _exited(child: Child, exit_: Exited, policy: RestartPolicy, now: float, rand
             return _start_failed(child, exit_, policy, now, random)
         case State.RUNNING:
             return _crashed(child, exit_, policy, now, random)
+        case State.REPLACING:
+            return _start(replace(child, restarts=child.restarts + 1), policy, now)
         case _:
             return _enter(child, State.STOPPED, now), ()
 

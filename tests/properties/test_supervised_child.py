@@ -16,6 +16,7 @@ from ratchet.supervision.states import (
     Exited,
     KillNow,
     Ready,
+    Replace,
     Start,
     StartFailed,
     State,
@@ -24,6 +25,7 @@ from ratchet.supervision.states import (
 
 POLICY = RestartPolicy(intensity=5, period_seconds=60, start_seconds=5)
 STEADY = (State.RUNNING, State.STOPPED, State.FAILED, State.KILLING)
+KILLED = (State.STARTING, State.REPLACING)  # where it may be and wait for the exit
 
 
 class SupervisedChild(RuleBasedStateMachine):
@@ -92,6 +94,10 @@ class SupervisedChild(RuleBasedStateMachine):
         self.ending = True
         self.tell(Drain(grace_seconds))
 
+    @rule(grace_seconds=st.floats(0, 10))
+    def supervisor_replaces(self, grace_seconds: float) -> None:
+        self.tell(Replace(grace_seconds))
+
     @rule()
     def supervisor_kills(self) -> None:
         self.ending = True
@@ -110,7 +116,7 @@ class SupervisedChild(RuleBasedStateMachine):
 
     @invariant()
     def nobody_waits_for_ever(self) -> None:
-        if self.child.state not in STEADY and not (self.child.state is State.STARTING and self.killed):
+        if self.child.state not in STEADY and not (self.child.state in KILLED and self.killed):
             assert self.child.due is not None
             assert self.child.due <= self.now + max(DELAY_SECONDS_MAX, POLICY.start_seconds, 10)
 
