@@ -23,7 +23,7 @@ _UNKNOWN = "application/octet-stream"
 class Content(BaseModel):
     """A block of content. Its JSON is that of the protocol."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     kind: ClassVar[str]
 
     def block(self) -> dict[str, Any]:

@@ -16,9 +16,12 @@ FilePath = Annotated[str, Field(pattern=r"^[^\x00]+$")]
 
 
 class Model(BaseModel):
-    """Base of every shared noun: immutable, and strict about unknown fields."""
+    """Base of every shared noun: immutable, and strict about unknown fields and about numbers that are none.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    A deadline that is not a number would put the timers of an event loop out of order.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Status(StrEnum):

@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from ratchet.bodies.attempts import DescribeFile, FileDescription
+from ratchet.bodies.executions import GetExecution
 from ratchet.bodies.node_work import FindCode
 from ratchet.models import BrokenFile, Model
 
@@ -23,3 +24,10 @@ _NUL = "/tasks/\0.py"
 def test_a_path_that_the_system_would_raise_on_is_refused(model: type[Model], fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="pattern"):
         model.model_validate(fields)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_is_none_is_refused(number: str) -> None:
+    body = f'{{"execution_id": "1", "wait_seconds": {number}}}'
+    with pytest.raises(ValidationError, match="finite number"):
+        GetExecution.model_validate_json(body)
