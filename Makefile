@@ -59,7 +59,7 @@ fuzz: setup ## malformed and hostile frames, bodies and messages of children: N=
 circle: setup ## a task asks a provider, MCP servers and its caller's own LLM: every era and transport
 	$(BIN)/python -P -m tests.circle
 
-bench: setup ## measure against bare SDK servers; ONLY=mcp, stdio, ipc, memory or peers for a part
+bench: setup ## measure against bare SDK servers; ONLY=mcp, stdio, ipc, executions, memory or peers for a part
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 clean: ## remove what the other targets made

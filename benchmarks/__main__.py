@@ -1,6 +1,6 @@
-"""`python -m benchmarks [--only mcp|stdio|ipc|memory|peers]`: a table, and the same in build/bench.json.
+"""`python -m benchmarks [--only mcp|stdio|ipc|executions|memory|peers]`: a table, and the same in build/bench.json.
 
-All parts but peers, which installs Ray.
+All parts but peers, which installs what it compares with.
 """
 
 import argparse
@@ -15,23 +15,31 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import calls, curve_calls, executions, http_calls, memory, peers, stdio_start, streams, tokens
+from benchmarks import (
+    calls,
+    curve_calls,
+    dramatiq_peer,
+    executions,
+    fastmcp_peer,
+    http_calls,
+    memory,
+    ray_peer,
+    stdio_start,
+    stored,
+    streams,
+    tokens,
+)
 from benchmarks.figure import Figure
 from benchmarks.processes import ROOT
 from ipc.errors import IpcError
 
-PARTS: dict[str, Callable[[], list[Figure]]] = {
-    "mcp": http_calls.measure,
-    "stdio": stdio_start.measure,
-    "ipc": lambda: [
-        *calls.measure(),
-        *curve_calls.measure(),
-        *streams.measure(),
-        *tokens.measure(),
-        *executions.measure(),
-    ],
-    "memory": memory.measure,
-    "peers": peers.measure,
+PARTS: dict[str, tuple[Callable[[], list[Figure]], ...]] = {
+    "mcp": (http_calls.measure,),
+    "stdio": (stdio_start.measure,),
+    "ipc": (calls.measure, curve_calls.measure, streams.measure, tokens.measure),
+    "executions": (executions.measure, stored.measure),
+    "memory": (memory.measure,),
+    "peers": (fastmcp_peer.measure, dramatiq_peer.measure, ray_peer.measure),
 }
 _ONLY_WHEN_ASKED_FOR = {"peers"}  # it installs what it compares with
 
@@ -48,13 +56,14 @@ def main() -> int:
     for part in [arguments.only] if arguments.only else [part for part in PARTS if part not in _ONLY_WHEN_ASKED_FOR]:
         started = time.monotonic()
         found: list[Figure] = []
-        try:
-            with console.status(f"measuring {part}"):
-                found = PARTS[part]()
-        except* (RuntimeError, IpcError, httpx.HTTPError) as errors:
-            first = next(iter(leaves(errors)))
-            console.print(f"{part} failed: {type(first).__name__}: {first}", style="red")
-            failed.append(part)
+        for measure in PARTS[part]:
+            try:
+                with console.status(f"measuring {part}"):
+                    found += measure()
+            except* (RuntimeError, IpcError, httpx.HTTPError) as errors:
+                first = next(iter(leaves(errors)))
+                console.print(f"{part} failed: {type(first).__name__}: {first}", style="red")
+                failed.append(part)
         figures += found
         if found:
             console.print(_table(part, found))

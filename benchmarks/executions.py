@@ -1,4 +1,7 @@
-"""Durable executions per second through the messaging layer alone: no MCP, no HTTP."""
+"""Durable executions through the messaging layer alone: no MCP, no HTTP.
+
+Each is recorded before it is begun and again when it has ended, and has the trace that every execution has.
+"""
 
 import asyncio
 import os
@@ -6,10 +9,11 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import zmq
 
-from benchmarks.callers import linked
+from benchmarks.callers import Took, linked
 from benchmarks.figure import Figure, percentile
 from benchmarks.processes import Folder, running_ratchet
 from ipc.link import Link
@@ -19,26 +23,60 @@ from ratchet.messages import SUBMIT
 from ratchet.models import Source, Status
 from ratchet.project import find_project
 
-_OUTSTANDING = (1, 16, 64)
+OUTSTANDING = (1, 16, 256)
 _SECONDS = 4.0
-_FSYNCS = 100
 _WARM_UP_SECONDS = 1.0
+_FSYNCS = 100
 _WAIT_SECONDS = 30.0
+
+ROOM = f"executions:\n  queue_size: {OUTSTANDING[-1]}\n"
+TASKS = '''"""The tasks of the benchmark."""
+
+from ratchet import Context, task
+
+
+@task(idempotent=True)
+def echo(text: str) -> str:
+    """Return the text."""
+    return text
+
+
+@task(idempotent=True)
+def talkative(text: str, ctx: Context) -> str:
+    """Say ten things in five spans."""
+    for number in range(5):
+        with ctx.span("step", number=number):
+            ctx.log.info("begun", number=number)
+            ctx.log.info("done", number=number)
+    return text
+'''
+_KINDS = {"echo": "trivial", "talkative": "ten log lines, five spans"}
 
 
 def measure() -> list[Figure]:
     """The figures of this part."""
-    with running_ratchet() as folder:
+    with running_ratchet(TASKS, ROOM) as folder:
         return asyncio.run(_measure(folder))
 
 
-def run_some(folder: Folder, count: int) -> None:
-    """Run `echo` so often, one after the other."""
+def run_some(folder: Folder, count: int, task_id: str = "echo") -> None:
+    """Run a task so often, one after the other."""
 
     async def run() -> None:
-        async with _linked(folder) as link:
+        async with linked_to(folder.config) as link:
             for _ in range(count):
-                await _execute(link)
+                await _execute(link, task_id)
+
+    asyncio.run(run())
+
+
+def run_at_once(folder: Folder, count: int, task_id: str) -> None:
+    """Run a task so often at the same time."""
+
+    async def run() -> None:
+        async with linked_to(folder.config) as link, asyncio.TaskGroup() as group:
+            for _ in range(count):
+                group.create_task(_execute(link, task_id))
 
     asyncio.run(run())
 
@@ -46,16 +84,32 @@ def run_some(folder: Folder, count: int) -> None:
 async def _measure(folder: Folder) -> list[Figure]:
     syncs = _fsyncs(folder)
     figures = [Figure("one fsync of 4 KiB on this disk, p50", percentile(syncs, 50), "ms", len(syncs))]
-    async with _linked(folder) as link:
-        for outstanding in _OUTSTANDING:
-            await _load(link, outstanding, _WARM_UP_SECONDS)
-            took = await _load(link, outstanding, _SECONDS)
-            name = f"executions without MCP, {outstanding} outstanding"
-            figures += [
-                Figure(f"{name}, rate", len(took) / _SECONDS, "executions/s", len(took)),
-                Figure(f"{name}, p50", percentile(took, 50), "ms", len(took)),
-            ]
+    async with linked_to(folder.config) as link:
+        for task_id, kind in _KINDS.items():
+            for outstanding in OUTSTANDING:
+                took = Took()
+                await load(link, outstanding, _WARM_UP_SECONDS, Took(), task_id)
+                await load(link, outstanding, _SECONDS, took, task_id)
+                figures += figures_of(f"executions ({kind}), {outstanding} outstanding", took)
     return figures
+
+
+def figures_of(name: str, took: Took, baseline: Took | None = None) -> list[Figure]:
+    """Their rate and what each took, beside what that is compared with."""
+    count = len(took.milliseconds)
+    return [
+        Figure(f"{name}, rate", took.rate, "executions/s", count, None if baseline is None else baseline.rate),
+        *(
+            Figure(
+                f"{name}, p{percent}",
+                percentile(took.milliseconds, percent),
+                "ms",
+                count,
+                None if baseline is None else percentile(baseline.milliseconds, percent),
+            )
+            for percent in (50, 99)
+        ),
+    ]
 
 
 def _fsyncs(folder: Folder) -> list[float]:
@@ -71,32 +125,31 @@ def _fsyncs(folder: Folder) -> list[float]:
     return took
 
 
-async def _load(link: Link, outstanding: int, seconds: float) -> list[float]:
-    """Milliseconds of every execution that ended within the time."""
-    took: list[float] = []
-    until = time.perf_counter() + seconds
+async def load(link: Link, outstanding: int, seconds: float, took: Took, task_id: str = "echo") -> None:
+    """Keep so many executions under way for so long, and add what they took."""
+    began = time.perf_counter()
+    until = began + seconds
 
     async def caller() -> None:
         while (started := time.perf_counter()) < until:
-            await _execute(link)
-            if (ended := time.perf_counter()) <= until:
-                took.append(1000 * (ended - started))
+            await _execute(link, task_id)
+            took.milliseconds.append(1000 * (time.perf_counter() - started))
 
     async with asyncio.TaskGroup() as group:
         for _ in range(outstanding):
             group.create_task(caller())
-    return took
+    took.seconds += time.perf_counter() - began
 
 
-async def _execute(link: Link) -> None:
-    """Submit `echo` and wait for its end; both its acceptance and its end are committed before the answer.
+async def _execute(link: Link, task_id: str) -> None:
+    """Submit a task and wait for its end; both its acceptance and its end are committed before the answer.
 
     Raises:
         RuntimeError: It did not complete.
     """
     request = Submit(
         execution_id=secrets.token_hex(10),
-        task_id="echo",
+        task_id=task_id,
         input={"text": "hello"},
         source=Source(kind="cli"),
         wait_seconds=_WAIT_SECONDS,
@@ -107,8 +160,9 @@ async def _execute(link: Link) -> None:
 
 
 @asynccontextmanager
-async def _linked(folder: Folder) -> AsyncGenerator[Link]:
-    project = find_project(folder.config, None, os.environ, folder.path)
+async def linked_to(config: str) -> AsyncGenerator[Link]:
+    """A link to the running supervisor of a project, by its configuration file."""
+    project = find_project(config, None, os.environ, Path(config).parent)
     with zmq.Context() as context:
         async with linked(context, project.hub_endpoint, f"cli:{os.getpid()}-bench") as link:
             yield link

@@ -7,10 +7,10 @@ connections that stay open. So the figures compare servers, not clients.
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -24,6 +24,8 @@ _CALLERS = 16
 _ROUNDS = 6
 _ROUND_SECONDS = 1.5
 
+HELLO = {"text": "hello"}
+
 _ids = itertools.count(1)
 
 
@@ -36,6 +38,7 @@ class Target:
     tool: str
     arguments: dict[str, Any]
     output: Callable[[dict[str, Any]], object]
+    capabilities: dict[str, Any] = field(default_factory=dict[str, Any])
     alone: list[float] = field(default_factory=list[float])
     together: list[float] = field(default_factory=list[float])
     busy_seconds: float = 0.0
@@ -47,28 +50,43 @@ class Target:
             RuntimeError: The answer is not what the task returns.
         """
         started = time.perf_counter()
-        answer = await self.clients[caller].post(self.url, json=self._request(), headers=self._headers())
+        result = await self._answer(self.clients[caller])
         into.append(1000 * (time.perf_counter() - started))
-        result: dict[str, Any] = answer.json().get("result", {}) if answer.is_success else {}
-        if result.get("isError") or self.output(result.get("structuredContent", {})) != "hello":
-            raise RuntimeError(f"{self.tool} answered {answer.status_code}: {answer.text[:500]}")
+        if result.get("isError") or self.output(result.get("structuredContent", {})) != HELLO["text"]:
+            raise RuntimeError(f"{self.tool} answered {result!r:.500}")
 
-    def _request(self) -> dict[str, Any]:
+    async def _answer(self, client: httpx.AsyncClient) -> dict[str, Any]:
+        """The call's result."""
+        return await self._ask(client, "tools/call", self.tool, name=self.tool, arguments=self.arguments)
+
+    async def _ask(self, client: httpx.AsyncClient, method: str, subject: str, **params: Any) -> dict[str, Any]:
+        """One request.
+
+        Args:
+            client: Whose connection carries it.
+            method: Of MCP.
+            subject: What it is about, as a header names it too.
+            params: Beside what every request says of its client.
+
+        Raises:
+            RuntimeError: It was refused.
+        """
         meta = {
             "io.modelcontextprotocol/protocolVersion": _VERSION,
             "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
-            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientCapabilities": self.capabilities,
         }
-        params = {"name": self.tool, "arguments": self.arguments, "_meta": meta}
-        return {"jsonrpc": "2.0", "id": next(_ids), "method": "tools/call", "params": params}
-
-    def _headers(self) -> dict[str, str]:
-        return {
+        headers = {
             "Accept": "application/json, text/event-stream",
             "MCP-Protocol-Version": _VERSION,
-            "Mcp-Method": "tools/call",
-            "Mcp-Name": self.tool,
+            "Mcp-Method": method,
+            "Mcp-Name": subject,
         }
+        request = {"jsonrpc": "2.0", "id": next(_ids), "method": method, "params": {**params, "_meta": meta}}
+        answer = await client.post(self.url, json=request, headers=headers)
+        if not answer.is_success:
+            raise RuntimeError(f"{method} of {subject} answered {answer.status_code}: {answer.text[:500]}")
+        return cast("dict[str, Any]", answer.json().get("result", {}))
 
 
 def measure() -> list[Figure]:
@@ -78,32 +96,39 @@ def measure() -> list[Figure]:
 
 
 async def _measure(bare_url: str, ratchet_url: str) -> list[Figure]:
+    async with clients() as ours, clients() as theirs:
+        ratchet = ratchet_target(ours, ratchet_url)
+        bare = Target(theirs, bare_url, "echo", HELLO, lambda answer: answer.get("output"))
+        await interleave(ratchet, bare)
+        return figures_of("execute_task over HTTP", ratchet, bare)
+
+
+@asynccontextmanager
+async def clients() -> AsyncGenerator[list[httpx.AsyncClient]]:
+    """A client for each caller."""
     async with AsyncExitStack() as stack:
+        made = [httpx.AsyncClient(timeout=60, verify=False) for _ in range(_CALLERS)]
+        yield [await stack.enter_async_context(one) for one in made]
 
-        async def clients() -> list[httpx.AsyncClient]:
-            made = [httpx.AsyncClient(timeout=60, verify=False) for _ in range(_CALLERS)]
-            return [await stack.enter_async_context(one) for one in made]
 
-        hello = {"text": "hello"}
-        bare = Target(await clients(), bare_url, "echo", hello, lambda answer: answer.get("output"))
-        ratchet = Target(
-            await clients(),
-            ratchet_url,
-            "ratchet_execute_task",
-            {"task_id": "echo", "input": hello, "wait_seconds": 30},
-            lambda answer: answer.get("output"),
-        )
-        for target in (bare, ratchet):
-            await _crowd(target, calls=_WARM_UP_CALLS, into=[])
-        for _ in range(_ALONE_CALLS):
-            await bare.call(bare.alone)
-            await ratchet.call(ratchet.alone)
-        for _ in range(_ROUNDS):
-            for target in (bare, ratchet):
-                started = time.perf_counter()
-                await _crowd(target, seconds=_ROUND_SECONDS, into=target.together)
-                target.busy_seconds += time.perf_counter() - started
-    return _figures(ratchet, bare)
+def ratchet_target(clients: list[httpx.AsyncClient], url: str) -> Target:
+    """`execute_task` of the trivial task, waited for."""
+    arguments = {"task_id": "echo", "input": HELLO, "wait_seconds": 30}
+    return Target(clients, url, "ratchet_execute_task", arguments, lambda answer: answer.get("output"))
+
+
+async def interleave(*targets: Target) -> None:
+    """Warm up; then call one after the other alone, and in turns with many callers at once."""
+    for target in targets:
+        await _crowd(target, calls=_WARM_UP_CALLS, into=[])
+    for _ in range(_ALONE_CALLS):
+        for target in targets:
+            await target.call(target.alone)
+    for _ in range(_ROUNDS):
+        for target in targets:
+            started = time.perf_counter()
+            await _crowd(target, seconds=_ROUND_SECONDS, into=target.together)
+            target.busy_seconds += time.perf_counter() - started
 
 
 async def _crowd(target: Target, into: list[float], calls: int | None = None, seconds: float = 60) -> None:
@@ -120,12 +145,13 @@ async def _crowd(target: Target, into: list[float], calls: int | None = None, se
             group.create_task(calling(caller))
 
 
-def _figures(ratchet: Target, bare: Target) -> list[Figure]:
+def figures_of(name: str, ratchet: Target, bare: Target) -> list[Figure]:
+    """What came out, beside what it is compared with."""
     figures: list[Figure] = []
     for callers, ours, theirs in ((1, ratchet.alone, bare.alone), (_CALLERS, ratchet.together, bare.together)):
         figures += [
             Figure(
-                f"execute_task over HTTP, {callers} caller{'s' if callers > 1 else ''}, p{percent}",
+                f"{name}, {callers} caller{'s' if callers > 1 else ''}, p{percent}",
                 percentile(ours, percent),
                 "ms",
                 len(ours),
@@ -135,7 +161,7 @@ def _figures(ratchet: Target, bare: Target) -> list[Figure]:
         ]
     figures.append(
         Figure(
-            "execute_task over HTTP, 1 caller, rate",
+            f"{name}, 1 caller, rate",
             1000 * len(ratchet.alone) / sum(ratchet.alone),
             "calls/s",
             len(ratchet.alone),
@@ -144,7 +170,7 @@ def _figures(ratchet: Target, bare: Target) -> list[Figure]:
     )
     figures.append(
         Figure(
-            f"execute_task over HTTP, {_CALLERS} callers, rate",
+            f"{name}, {_CALLERS} callers, rate",
             len(ratchet.together) / ratchet.busy_seconds,
             "calls/s",
             len(ratchet.together),

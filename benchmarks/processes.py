@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,13 +80,20 @@ def project(tasks: str = _TASKS, configuration: str = "") -> Generator[Folder]:
 @contextlib.contextmanager
 def running_ratchet(tasks: str = _TASKS, configuration: str = "") -> Generator[Folder]:
     """`ratchet up` for a new project (`project`), ready to be called."""
-    with project(tasks, configuration) as folder, running(folder.command("up"), log=folder.path / "up.log") as process:
+    with project(tasks, configuration) as folder, started(folder):
+        yield folder
+
+
+@contextlib.contextmanager
+def started(folder: Folder) -> Generator[None]:
+    """`ratchet up` for a project, ready to be called."""
+    with running(folder.command("up"), log=folder.path / "up.log") as process:
         deadline = time.monotonic() + _START_SECONDS
         while folder.ask("tasks") is None:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"ratchet up did not start:\n{(folder.path / 'up.log').read_text()[-4000:]}")
             time.sleep(_POLL_SECONDS)
-        yield folder
+        yield
 
 
 @contextlib.contextmanager
@@ -103,12 +110,19 @@ def running_bare_http() -> Generator[str]:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], log: Path | None = None) -> Generator["subprocess.Popen[bytes]"]:
+def running(
+    command: Sequence[str], log: Path | None = None, variables: Mapping[str, str] | None = None
+) -> Generator["subprocess.Popen[bytes]"]:
     """A process for the time of the block; it is asked to end, and killed where it does not listen."""
     with contextlib.ExitStack() as stack:
         output = subprocess.DEVNULL if log is None else stack.enter_context(log.open("wb"))
         process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=dict(os.environ)
+            command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(variables or {})},
         )
         try:
             yield process

@@ -1,4 +1,4 @@
-"""Calls of a Ray actor, in an environment that has Ray and nothing of Ratchet: run by `benchmarks.peers`.
+"""Calls of a Ray actor, in an environment that has Ray and nothing of Ratchet: run by `benchmarks.ray_peer`.
 
 Reads lines `outstanding seconds body_bytes`, answers each with a line of JSON: what calls took, and the time in all.
 """

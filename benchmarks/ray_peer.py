@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,8 @@ import zmq
 from benchmarks.callers import Caller, LinkCaller, Took, linked
 from benchmarks.calls import SMALL, figures_of, interleave
 from benchmarks.figure import Figure
+from benchmarks.peer_environment import environment
 from benchmarks.processes import ROOT, running
-
-_ENVIRONMENT = ROOT / "build" / "peers-env"
-_INSTALL_SECONDS = 900
 
 
 def measure() -> list[Figure]:
@@ -31,7 +28,7 @@ def measure() -> list[Figure]:
     Raises:
         RuntimeError: Ray cannot be installed or does not run, so that this part is skipped.
     """
-    python = _environment()
+    python = environment("ray", "ray", module="ray")
     with tempfile.TemporaryDirectory(prefix="rt-") as folder:
         hub = f"ipc://{folder}/hub"
         peer = [sys.executable, "-m", "benchmarks.call_peer"]
@@ -100,22 +97,3 @@ def _ray(python: Path, folder: Path) -> Generator[RayCaller]:
         )
         with process:  # the end of its input ends it
             yield RayCaller(process, errors)
-
-
-def _environment() -> Path:
-    """The interpreter of an environment with Ray, made at the first use."""
-    python = _ENVIRONMENT / "bin" / "python"
-    if not python.exists():
-        venv.create(_ENVIRONMENT, with_pip=True, clear=True)
-    if subprocess.run([python, "-c", "import ray"], capture_output=True, check=False).returncode == 0:
-        return python
-    done = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "ray"],
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=_INSTALL_SECONDS,
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"skipped: Ray cannot be installed here: {done.stderr.strip()[-500:]}")
-    return python
