@@ -44,6 +44,7 @@ def measure() -> list[Figure]:
         run_some(folder, _EXECUTIONS)
         time.sleep(_SETTLE_SECONDS)
         used = _by_process(folder)
+        run_some(folder, 1)  # the last child may have been due to be replaced
         idle, busy = _children(folder), _busy_children(folder)
     figures = [Figure(f"memory (PSS) idle, {name}", amount / _MIB, "MiB", 1) for name, amount in fresh.items()]
     return [

@@ -70,10 +70,10 @@ class Prune(Model):
         seconds: Stop after so long; the report says whether more is left.
     """
 
-    older_than_seconds: float | None = None
-    keep: int | None = None
+    older_than_seconds: float | None = Field(default=None, ge=0)
+    keep: int | None = Field(default=None, ge=0)
     dry_run: bool = False
-    seconds: float = 5.0
+    seconds: float = Field(default=5.0, ge=0)
 
 
 class Pruned(Model):

@@ -81,4 +81,4 @@ def rounded(count: float) -> int:
 
 
 def _before(age_seconds: float, now_ns: int) -> int:
-    return now_ns - int(age_seconds * 1e9)
+    return now_ns - int(age_seconds * 1e9) if age_seconds < now_ns / 1e9 else 0  # nothing is older than time itself
