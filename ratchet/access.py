@@ -22,6 +22,7 @@ ACCESS: frozenset[tuple[str, str, str]] = frozenset(
         ("cli", "task-runner", "audit.read"),
         *(("cli", "task-runner", f"nodes.{verb}") for verb in ("token", "list", "drain", "resume", "revoke")),
         ("cli", "task-runner", "retention."),
+        ("cli", "task-runner", "news."),
         ("cli", "log-store", "logs.follow"),
         ("log-store", "task-runner", "executions.get"),
         ("task-runner", "*", "health."),

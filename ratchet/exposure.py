@@ -39,6 +39,12 @@ class Exposure:
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
 
+def listing_revision(tasks: Iterable[Task]) -> str:
+    """The same as long as a list of these tasks shows the same: their ids, and what they are for."""
+    shown = [(task.task_id, task.description) for task in tasks]
+    return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
+
+
 def expose(tasks: Iterable[Task], patterns: Sequence[str]) -> Exposure:
     """The tasks that are tools.
 
@@ -86,6 +92,12 @@ class ExposedTools(Model):
 
 
 class ToolsChanged(Model):
-    """The tasks that are tools, or what is said of them, became different. Served by every front."""
+    """The tasks, or those of them that are tools, or what is said of them, became different. Served by every front.
+
+    Attributes:
+        revision: Of the tasks that are tools.
+        tasks: Of what lists of all tasks show; the same as long as they show the same.
+    """
 
     revision: str
+    tasks: str

@@ -33,6 +33,7 @@ from ratchet.bodies.executions import (
 )
 from ratchet.bodies.health import Health
 from ratchet.bodies.inspection import InspectAttempt, InspectExecution, Inspection
+from ratchet.bodies.news import FollowNews, News
 from ratchet.bodies.node_work import FindCode, FoundCode, WorkerExit
 from ratchet.bodies.nodes import (
     Enrol,
@@ -118,6 +119,7 @@ ANSWER_ASK = Procedure("asks.answer", "task-runner", AnswerAsk, AnswerTaken)
 LIST_TASKS = Procedure("tasks.list", "task-runner", ListTasks, Catalogue)
 LIST_TOOLS = Procedure("tasks.tools", "task-runner", ListTools, ExposedTools)
 TOOLS_CHANGED = Procedure("tasks.changed", "mcp-front", ToolsChanged, Empty, event=True)
+FOLLOW_NEWS = StreamProcedure("news.follow", "task-runner", FollowNews, News)
 ADMIT = Procedure("policy.admit", "task-runner", Admit, Admission)
 APPEND_AUDIT = Procedure("audit.append", "task-runner", AppendAudit, Empty)
 READ_AUDIT = Procedure("audit.read", "task-runner", ReadAudit, AuditPage)

@@ -299,6 +299,7 @@ class BrokenFile(Model):
     message: str
     line: int | None = None
     stack_trace: str | None = None
+    origin: str | None = None  # FILE:LINE of the error itself, where that is in a module that the file imports
 
 
 Level = Literal["trace", "debug", "info", "warn", "error"]

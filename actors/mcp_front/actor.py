@@ -65,6 +65,7 @@ def _front(host: ActorHost, links: Links, profiles: Profiles, transport: Literal
         return await rpc.call(link, APPEND_AUDIT, batch, timeout_seconds=_APPEND_SECONDS)
 
     async def tools_changed(body: ToolsChanged, _request: Request) -> Empty:
+        await front.notifications.tasks_changed(body.tasks)
         if front.exposed.is_news(body.revision):  # a runner that starts anew cannot know whether it is
             await front.notifications.tools_changed()
             host.own(front.exposed.learn(profiles.all), name="exposed tasks")

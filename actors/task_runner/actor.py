@@ -18,6 +18,7 @@ from actors.task_runner.dispatcher import Dispatcher
 from actors.task_runner.housekeeping import Housekeeping
 from actors.task_runner.inspecting import Inspecting
 from actors.task_runner.ledger import Ledger
+from actors.task_runner.news import Newsroom
 from actors.task_runner.node_code import NodeCode
 from actors.task_runner.nodes import NodeDesk
 from actors.task_runner.peers import peer_health
@@ -97,7 +98,9 @@ class TaskRunner:
             on_gone=self._on_gone,
             clock=host.clock,
         )
-        methods: dict[str, rpc.Handler] = {}  # filled below: what serves needs the link, and the link what it serves
+        methods: dict[
+            str, rpc.Handler | rpc.StreamHandler
+        ] = {}  # filled below: what serves needs the link, and the link what it serves
         self._link = self.hub.local_link(methods)
         self._dispatcher = Dispatcher(
             ledger=self._ledger,
@@ -121,7 +124,11 @@ class TaskRunner:
             changed=self._dispatcher.fill,
             spawn=lambda work, name: host.own(work, name=name),
         )
-        self.toolbox = Toolbox(config.mcp.server.expose_tasks, self._catalogue, self._tell_fronts)
+        self._newsroom = Newsroom(self._catalogue)
+        self._ledger.told = self._newsroom.executed
+        self.toolbox = Toolbox(
+            config.mcp.server.expose_tasks, self._catalogue, self._tell_fronts, self._newsroom.tasks_changed
+        )
         self._desk = Desk(
             ledger=self._ledger,
             catalogue=self._catalogue,
@@ -147,7 +154,7 @@ class TaskRunner:
             config.retention,
             held=lambda one: one in self._ledger.live or self._dispatcher.reports.pending(one),
         )
-        methods.update(self._methods())
+        methods.update({**self._methods(), **rpc.streams({messages.FOLLOW_NEWS: self._newsroom.follow})})
 
     async def run(self) -> None:
         """Serve until drained."""
@@ -343,9 +350,9 @@ class TaskRunner:
             broken=[*broken, *self.toolbox.refused_for(client)],
         )
 
-    def _tell_fronts(self, revision: str) -> None:
+    def _tell_fronts(self, word: ToolsChanged) -> None:
         for name in [peer.name for peer in self.hub.peers.values() if peer.role == _FRONT]:
-            rpc.cast(self._link, messages.TOOLS_CHANGED, ToolsChanged(revision=revision), target=name)
+            rpc.cast(self._link, messages.TOOLS_CHANGED, word, target=name)
 
     async def _health(self, _body: Empty, _request: Request) -> Health:
         counts = await self._ledger.store.counts()

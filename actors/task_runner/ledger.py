@@ -31,13 +31,22 @@ async def undisturbed(work: Coroutine[Any, Any, T]) -> T:
     return await asyncio.shield(asyncio.create_task(work))
 
 
+def _ignore(_execution: Execution) -> None:
+    """What is done where nobody wants to hear of it."""
+
+
 class Ledger:
-    """The unfinished executions by id."""
+    """The unfinished executions by id.
+
+    Attributes:
+        told: Called with every execution that was accepted, or came into another state.
+    """
 
     def __init__(self, store: ExecutionStore, asks: AskStore) -> None:
         self.store = store
         self._asks = asks
         self.live: dict[str, Live] = {}
+        self.told: Callable[[Execution], None] = _ignore
 
     async def restore(self) -> list[Live]:
         """Take up what an earlier process left unfinished."""
@@ -68,6 +77,8 @@ class Ledger:
         finally:
             if not inserted:
                 del self.live[execution.execution_id]
+        if inserted:
+            self.told(live.execution)
         return inserted
 
     async def apply(
@@ -123,6 +134,7 @@ class Ledger:
             live.state = state
             announcing()
             live.update(**changes)
+            self.told(live.execution)
             if isinstance(effect, Finish):
                 self.live.pop(live.execution.execution_id, None)
         return effect

@@ -1,7 +1,7 @@
-"""Tasks that are tools of their own: which there are for whom, and word to the fronts when that changes.
+"""Tasks that are tools of their own: which there are for whom, and word to the fronts when they or all tasks change.
 
-A front that only serves one agent has no reason to ask again by itself, so here the task folders are looked at while
-tools are exposed; a look costs as little as one at the modification times does.
+Nobody who only listens has a reason to ask again by itself, so here the task folders are looked at all the time; a look
+costs as little as one at the modification times does.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from actors.task_runner.catalogue import Catalogue
 from ipc.link import Request
 from ratchet.bodies.executions import ListTools
 from ratchet.errors import RatchetError
-from ratchet.exposure import Exposure, expose
+from ratchet.exposure import Exposure, ToolsChanged, expose, listing_revision
 from ratchet.messages import ExposedTools
 from ratchet.models import BrokenFile
 from ratchet.policy.client import Client
@@ -30,16 +30,25 @@ class Toolbox:
     Args:
         patterns: Ids of tasks that are exposed.
         catalogue: Where they are.
-        tell: Sends word of a new revision to every front.
+        tell: Sends word of a change to every front.
+        changed: Told whenever anything in the task folders may be different.
     """
 
-    def __init__(self, patterns: Sequence[str], catalogue: Catalogue, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        patterns: Sequence[str],
+        catalogue: Catalogue,
+        tell: Callable[[ToolsChanged], None],
+        changed: Callable[[], None],
+    ) -> None:
         self._patterns = patterns
         self._catalogue = catalogue
         self._tell = tell
+        self._changed = changed
         self._generation = -1
         self._exposure = Exposure()
         self._revision = self._exposure.revision
+        self._listing = listing_revision([])
 
     async def listed(self, body: ListTools, request: Request) -> ExposedTools:
         """The tasks that are tools for the client at this moment."""
@@ -58,8 +67,8 @@ class Toolbox:
         return [why for task, why in self._exposure.refused if exists_for(client, task)]
 
     async def watch(self) -> None:
-        """Look at the task folders for as long as the runner lives, where anything is exposed."""
-        while self._patterns:
+        """Look at the task folders for as long as the runner lives."""
+        while True:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
                 await self._catalogue.refresh()
@@ -75,7 +84,8 @@ class Toolbox:
         for task, why in self._exposure.refused:
             if why not in [earlier for _, earlier in before.refused]:
                 log.warning("a task is not exposed", task=task.task_id, reason=why.message)
-        revision = self._exposure.revision
-        if revision != self._revision:
-            self._revision = revision
-            self._tell(revision)
+        told = self._revision, self._listing
+        self._revision, self._listing = self._exposure.revision, listing_revision(self._catalogue.tasks)
+        if (self._revision, self._listing) != told:
+            self._tell(ToolsChanged(revision=self._revision, tasks=self._listing))
+        self._changed()

@@ -15,6 +15,7 @@ from ipc.errors import IpcError
 from ratchet.cli import (
     audit,
     connect,
+    dev,
     doctor,
     executions,
     exits,
@@ -40,6 +41,7 @@ from ratchet.version import VERSION
 
 COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("up", supervisor.up),
+    ("dev", dev.dev),
     ("stdio", supervisor.stdio),
     ("worker", worker.worker),
     ("status", supervisor.status),

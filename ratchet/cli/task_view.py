@@ -6,6 +6,7 @@ from ratchet.bodies.executions import Catalogue
 from ratchet.cli.render import Block, Column, Json, Line, Piece, Table, heading, line, one_line
 from ratchet.models import BrokenFile, Task
 
+_VERSION_CHARACTERS = 12
 _COLUMNS = (
     Column("TASK"),
     Column("DESCRIPTION", flexible=True, cut=True),
@@ -26,7 +27,7 @@ def catalogue_blocks(catalogue: Catalogue, *, folder: Path, schemas: bool = Fals
         blocks.append(Table(_COLUMNS, tuple(_row(task, folder) for task in catalogue.tasks)))
     if catalogue.broken:
         blocks += [*([line()] if blocks else []), heading("broken files")]
-        blocks += [_broken(one, folder) for one in catalogue.broken]
+        blocks += [broken_line(one, folder) for one in catalogue.broken]
     return blocks
 
 
@@ -42,7 +43,7 @@ def _row(task: Task, folder: Path) -> tuple[Piece, ...]:
 def _with_schemas(task: Task, folder: Path) -> list[Block]:
     blocks: list[Block] = [
         line(Piece(task.task_id, "bold"), f"  {one_line(task.description)}"),
-        line(Piece(f"{_relative(task.path, folder)}  {task.function}  version {task.version[:12]}", "dim")),
+        line(Piece(f"{_relative(task.path, folder)}  {task.function}  version {version_text(task.version)}", "dim")),
         line(Piece("input", "bold")),
         Json(task.input_schema),
     ]
@@ -51,9 +52,16 @@ def _with_schemas(task: Task, folder: Path) -> list[Block]:
     return [*blocks, line()]
 
 
-def _broken(broken: BrokenFile, folder: Path) -> Line:
+def broken_line(broken: BrokenFile, folder: Path) -> Line:
+    """Where to look, and what is wrong there."""
     place = _relative(broken.path, folder) + (f":{broken.line}" if broken.line else "")
+    place += f" → {_relative(broken.origin, folder)}" if broken.origin is not None else ""
     return line(Piece("✗ ", "red"), f"{place}  ", Piece(broken.error_type, "red"), f": {one_line(broken.message)}")
+
+
+def version_text(version: str) -> str:
+    """As much of a version as people need to tell it from another."""
+    return version[:_VERSION_CHARACTERS]
 
 
 def _relative(path: str, folder: Path) -> str:

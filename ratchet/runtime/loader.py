@@ -136,6 +136,7 @@ def _broken(path: str, roots: Sequence[str], error: BaseException) -> BrokenFile
         message=text(message, 4096) or first.type,
         line=_line(describer, path, error),
         stack_trace=describer.stack_trace(error),
+        origin=_origin(describer, path, error),
     )
 
 
@@ -147,6 +148,16 @@ def _line(describer: Describer, path: str, error: BaseException) -> int | None:
         return int(error.details["line"])
     lines = _lines(describer, error, path)
     return lines[-1] if lines else None
+
+
+def _origin(describer: Describer, path: str, error: BaseException) -> str | None:
+    """Where to look, in a module that the task file imports."""
+    if isinstance(error, SyntaxError) and error.filename is not None and describer.in_task(error.filename):
+        file, line = error.filename, error.lineno
+    else:
+        walked = ((frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__))
+        file, line = ([one for one in walked if describer.in_task(one[0])] or [(path, None)])[-1]
+    return None if file == path or line is None else f"{file}:{line}"
 
 
 def _lines(describer: Describer, error: BaseException, path: str | None = None) -> list[int]:

@@ -9,6 +9,7 @@ from textwrap import dedent
 
 import pytest
 from mcp import Client
+from mcp_types import ResourceListChangedNotification
 
 from ratchet.bodies.executions import ListExecutions
 from ratchet.cli.connection import connect
@@ -184,6 +185,39 @@ async def test_a_broken_edit_is_refused_with_its_line_and_mended_by_the_next(pro
         assert ended["output"]["after"] == [1, 1]
         files.write(files.module, 2, in_place=True)
         await the_new_code_runs(client, files)
+
+
+async def test_clients_of_both_eras_hear_that_the_tasks_are_others(project: RunningProject) -> None:
+    heard = asyncio.Event()
+
+    async def hear(message: object) -> None:
+        if isinstance(message, ResourceListChangedNotification):
+            heard.set()
+
+    source = "from ratchet import task\n@task\ndef newest() -> int:\n    return {}\n"
+    async with (
+        project.client("legacy", message_handler=hear) as session,
+        project.stdio_client() as modern,
+        modern.listen(resources_list_changed=True) as changes,
+        asyncio.timeout(BOUND_SECONDS),
+    ):
+        assert session.server_capabilities.resources is not None
+        assert session.server_capabilities.resources.list_changed
+        path = project.write_task("newest", source.format(1))
+        async for _ in changes:
+            if await lists_newest(modern):
+                break
+        await heard.wait()
+        heard.clear()
+        path.unlink()
+        async for _ in changes:
+            if not await lists_newest(modern):
+                break
+        await heard.wait()
+
+
+async def lists_newest(client: Client) -> bool:
+    return "newest" in {one.name for one in (await client.list_resources()).resources}
 
 
 async def test_a_module_that_was_missing_or_comes_before_another_is_noticed(project: RunningProject) -> None:

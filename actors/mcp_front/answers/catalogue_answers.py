@@ -113,6 +113,7 @@ def _broken(file: BrokenFile) -> JsonObject:
         "error_type": file.error_type,
         "message": clip(file.message, _MESSAGE_CHARACTERS_MAX),
         "line": file.line,
+        "origin": file.origin,
     }
 
 
@@ -120,7 +121,8 @@ def _broken_text(broken: JsonObject) -> str:
     place = broken["path"] if broken["line"] is None else f"{broken['path']}:{broken['line']}"
     if broken["error_type"] == UNEXPOSED:
         return f"Not exposed: {place}: {broken['message']}"
-    return f"Cannot be loaded: {place}: {broken['error_type']}: {broken['message']}"
+    origin = "" if broken["origin"] is None else f" (at {broken['origin']})"
+    return f"Cannot be loaded: {place}: {broken['error_type']}: {broken['message']}{origin}"
 
 
 def _text(row: JsonObject) -> str:

@@ -66,6 +66,8 @@ class Exposed:
 
     def is_news(self, revision: str) -> bool:
         """Whether somebody may know other tools than those of this revision."""
+        if not self.enabled:
+            return False
         return not self._known or any(one.revision != revision for one in self._known.values())
 
     def input_schema(self, name: str) -> JsonObject | None:

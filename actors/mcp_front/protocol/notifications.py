@@ -30,6 +30,7 @@ class Notifications:
         self.bus = InMemorySubscriptionBus()
         self._sessions: dict[Connection, HandshakeSession] = {}
         self._dropped_earlier = 0
+        self._tasks: str | None = None
 
     @property
     def dropped(self) -> int:
@@ -40,9 +41,11 @@ class Notifications:
         """The list of tools is another one, for some client at least."""
         await self._tell(ToolsListChanged())
 
-    async def resources_changed(self) -> None:
-        """The list of resources is another one, for some client at least."""
-        await self._tell(ResourcesListChanged())
+    async def tasks_changed(self, revision: str) -> None:
+        """What lists of tasks show has this revision: where that is news, the list of resources is another one."""
+        if revision != self._tasks:
+            self._tasks = revision
+            await self._tell(ResourcesListChanged())
 
     async def resource_updated(self, uri: str) -> None:
         """Reading this resource gives something else now; those hear of it that subscribed to it."""

@@ -32,8 +32,7 @@ def register(server: Server[object], front: Front) -> None:
     """Have the server take subscriptions."""
     _Subscriptions(front).register(server)
     server.middleware.append(front.notifications.note_handshakes)
-    changing = front.exposed.enabled
-    options = NotificationOptions(tools_changed=changing, resources_changed=changing)
+    options = NotificationOptions(tools_changed=front.exposed.enabled, resources_changed=True)  # tasks are resources
     # The handshake of HTTP asks for no options, and there is no other way to say which lists change.
     server.create_initialization_options = partial(server.create_initialization_options, options)  # pyright: ignore[reportAttributeAccessIssue]
 

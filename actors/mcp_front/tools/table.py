@@ -196,7 +196,9 @@ _TOOLS = (
             ("tasks",),
             tasks=listed(schemas.TASK, "By id."),
             total=integer("Tasks that match."),
-            broken_files=listed({"type": "object"}, "Files that cannot be loaded: path, line, error_type, message."),
+            broken_files=listed(
+                {"type": "object"}, "Files that cannot be loaded: path, line, origin, error_type, message."
+            ),
             broken_files_total={"type": "integer"},
             next_cursor=schemas.CURSOR_OUT,
         ),
