@@ -85,6 +85,7 @@ def load(path: str, roots: Sequence[str]) -> LoadedFile:
     broken: BrokenFile | None = None
     try:
         tasks = _tasks(_execute(path, sources))
+        sources.foresee()
     except BaseException as error:  # noqa: BLE001 - SystemExit at import and the like are broken files too
         broken = _broken(path, roots, error)
     digests = {path: MISSING, **sources.digests}

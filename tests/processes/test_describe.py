@@ -92,6 +92,22 @@ def test_the_version_covers_modules_of_the_roots_and_only_those(describe: Descri
     assert after.version == version_of(after.files, [str(describe.folder)])
 
 
+def test_the_version_covers_what_functions_import_when_they_are_called(describe: Describe) -> None:
+    write(describe.folder, "kit/__init__.py", "")
+    write(describe.folder, "kit/outer.py", "def value() -> int:\n    from . import inner\n    return inner.VALUE\n")
+    write(describe.folder, "kit/inner.py", "def more():\n    import deepest\n")
+    write(describe.folder, "deepest.py", "def oops(:\n")
+    before = describe(
+        "@task\ndef work() -> None:\n    import json\n    from kit.outer import value\n    import no_such_thing\n"
+    )
+    names = ["deepest.py", "kit/__init__.py", "kit/inner.py", "kit/outer.py", "tasks.py"]
+    assert before.files == [str(describe.folder / name) for name in names]
+    assert before.version == version_of(before.files, [str(describe.folder)])
+    assert before.absent == [str(describe.folder / name) for name in ("no_such_thing", "no_such_thing.py")]
+    write(describe.folder, "deepest.py", "VALUE = 2\n")
+    assert describe().version != before.version
+
+
 def test_the_same_code_has_the_same_version_wherever_its_folder_is(zygote: ZygoteHandle, tmp_path: Path) -> None:
     text = "from kit.deep import VALUE\n"
     versions: set[str] = set()

@@ -165,26 +165,58 @@ async def test_edits_faster_than_files_can_be_loaded_fail_no_call(project: Runni
 
 async def test_a_broken_edit_is_refused_with_its_line_and_mended_by_the_next(project: RunningProject) -> None:
     files = Files(project)
-    started = asyncio.Event()
-
-    async def hear(progress: float, total: float | None, message: str | None) -> None:
-        started.set()
-
     async with project.client() as client, asyncio.timeout(BOUND_SECONDS):
-        arguments: Json = {"task_id": "edited", "input": {"seconds": 0.5}}
-        running = asyncio.create_task(client.call_tool("execute_task", arguments, progress_callback=hear))
-        await started.wait()
+        running = await begun(client, "edited", {"seconds": 0.5})
         files.module.write_text("def module_number(:\n    return 0\n")
         broken = await told(client, "execute_task", task_id="edited", input={})
         assert broken["error"]["type"] == "task_broken"
         assert "SyntaxError" in broken["error"]["message"]
         assert "numbers.py, line 1" in broken["error"]["message"]
         assert (await told(client, "execute_task", task_id="other", input={}))["output"] == 1
-        ended = (await running).structured_content
-        assert ended is not None
-        assert ended["output"]["after"] == [1, 1]
+        assert (await running)["output"]["after"] == [1, 1]
         files.write(files.module, 2, in_place=True)
         await the_new_code_runs(client, files)
+
+
+async def begun(client: Client, task_id: str, task_input: Json) -> asyncio.Task[Json]:
+    """A call of a task that has made progress."""
+    started = asyncio.Event()
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        started.set()
+
+    async def call() -> Json:
+        arguments: Json = {"task_id": task_id, "input": task_input}
+        result = await client.call_tool("execute_task", arguments, progress_callback=hear)
+        assert result.structured_content is not None
+        return result.structured_content
+
+    running = asyncio.create_task(call())
+    await started.wait()
+    return running
+
+
+async def test_what_a_function_imports_late_is_of_the_version_that_it_began_with(project: RunningProject) -> None:
+    project.write_task("imported_late", "NUMBER = 1\n")
+    project.write_task(
+        "imports_late",
+        """
+        import time
+        from ratchet import Context, task
+
+        @task
+        def imports_late(ctx: Context, seconds: float = 0.0) -> int:
+            ctx.progress(1, 2)
+            time.sleep(seconds)
+            from imported_late import NUMBER
+            return NUMBER
+        """,
+    )
+    async with project.client() as client, asyncio.timeout(BOUND_SECONDS):
+        running = await begun(client, "imports_late", {"seconds": 0.5})
+        project.write_task("imported_late", "NUMBER = 2\n")
+        assert (await told(client, "execute_task", task_id="imports_late", input={}))["output"] == 2
+        assert (await running)["output"] == 1
 
 
 async def test_clients_of_both_eras_hear_that_the_tasks_are_others(project: RunningProject) -> None:
