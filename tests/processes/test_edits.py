@@ -192,7 +192,10 @@ async def begun(client: Client, task_id: str, task_input: Json) -> asyncio.Task[
         return result.structured_content
 
     running = asyncio.create_task(call())
-    await started.wait()
+    waiting = asyncio.create_task(started.wait())
+    await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    assert started.is_set(), running.result()
     return running
 
 
@@ -213,9 +216,9 @@ async def test_what_a_function_imports_late_is_of_the_version_that_it_began_with
         """,
     )
     async with project.client() as client, asyncio.timeout(BOUND_SECONDS):
-        running = await begun(client, "imports_late", {"seconds": 0.5})
+        running = await begun(client, "imports-late", {"seconds": 0.5})
         project.write_task("imported_late", "NUMBER = 2\n")
-        assert (await told(client, "execute_task", task_id="imports_late", input={}))["output"] == 2
+        assert (await told(client, "execute_task", task_id="imports-late", input={}))["output"] == 2
         assert (await running)["output"] == 1
 
 
