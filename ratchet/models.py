@@ -202,6 +202,7 @@ class Attempt(Model):
 
     number: int
     fence: int
+    version: str | None = None  # of the task, in which it was ordered; the execution has that of its last attempt
     worker: str | None = None
     worker_incarnation: str | None = None
     pid: int | None = None

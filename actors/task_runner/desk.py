@@ -205,7 +205,7 @@ class Desk:
         if worker is None and lineage is None:
             self._require_queue()
         if worker is not None:
-            attempt = new_attempt(1, worker=worker.name, incarnation=worker.incarnation)
+            attempt = new_attempt(1, worker=worker.name, incarnation=worker.incarnation, version=task.version)
             live.state = State(status=Status.RUNNING, fence=1, idempotent=task.idempotent, retry=task.retry)
             live.update(status=Status.RUNNING, attempts=[attempt], started_ns=attempt.started_ns)
             live.ordering = True  # a worker that does not hold it has not got it yet

@@ -157,7 +157,7 @@ class Dispatcher:
             if not self._workers.fits(worker, task.version):
                 worker.release(execution_id, fence)
                 return self.enqueue(live)
-            attempt = new_attempt(fence, worker=worker.name, incarnation=worker.incarnation)
+            attempt = new_attempt(fence, worker=worker.name, incarnation=worker.incarnation, version=task.version)
             live.ordering = True  # as soon as it is seen to run: a worker that does not hold it has not got it yet
             await self._ledger.apply(live, Placed(), attempt=attempt)
         except RequestError as error:

@@ -107,9 +107,16 @@ def with_attempt(execution: Execution, attempt: Attempt) -> Execution:
     return execution.model_copy(update={"attempts": attempts_with(execution, attempt)})
 
 
-def new_attempt(fence: int, *, worker: str, incarnation: str) -> Attempt:
+def new_attempt(fence: int, *, worker: str, incarnation: str, version: str) -> Attempt:
     """An attempt that starts now."""
-    return Attempt(number=fence, fence=fence, worker=worker, worker_incarnation=incarnation, started_ns=time.time_ns())
+    return Attempt(
+        number=fence,
+        fence=fence,
+        version=version,
+        worker=worker,
+        worker_incarnation=incarnation,
+        started_ns=time.time_ns(),
+    )
 
 
 def undelivered(attempt: Attempt) -> Attempt:

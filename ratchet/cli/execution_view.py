@@ -160,6 +160,8 @@ def _attempt(attempt: Attempt, execution: Execution, now_ns: int) -> Line:
     ended = attempt.ended_ns or now_ns
     parts = [f"  {attempt.number}  ", f"{duration((ended - attempt.started_ns) / 1e6):>10}  "]
     parts.append(f"{attempt.worker or 'no worker'}" + (f" pid {attempt.pid}" if attempt.pid else ""))
+    if attempt.version not in (None, execution.version):
+        parts.append(f"  version {attempt.version[:_VERSION_CHARACTERS]}")
     if attempt.failure is not None:
         # The last one's message stands at the top already.
         told = execution.failure is not None and attempt.failure.message == execution.failure.message

@@ -129,6 +129,7 @@ async def versions_of(ended: list[Json], project: RunningProject, files: Files) 
         while not recorded or cursor is not None:
             page = await shell.call(LIST_EXECUTIONS, ListExecutions(limit=500, cursor=cursor))
             recorded |= {one.execution_id: one.version for one in page.executions}
+            assert all(one.attempts[-1].version == one.version for one in page.executions if one.attempts)
             cursor = page.next_cursor
     for one in ended:
         assert one["status"] == "completed", one.get("error", one)

@@ -87,6 +87,16 @@ def test_an_end_that_came_too_late_is_told_of() -> None:
     assert "worker:gpu.1  its end came too late and was refused: it completed" in text
 
 
+def test_an_attempt_in_another_version_names_it() -> None:
+    first, second = (
+        Attempt(number=number, fence=number, version=version, started_ns=NOW)
+        for number, version in ((1, "0123456789abcdef"), (2, execution().version))
+    )
+    text = plain(execution_details(execution(attempts=[first, second]), now_ns=NOW))
+    assert text.count("  version 0123456789ab") == 1
+    assert [one for one in text.splitlines() if one.startswith("  2 ") and "version" in one] == []
+
+
 def test_a_completed_execution_has_its_input_and_output() -> None:
     text = plain(execution_details(execution(metadata={"build": "7"}, priority=3), now_ns=NOW))
     assert '"order": "A-1"' in text

@@ -98,7 +98,7 @@ async def test_a_worker_that_registers_while_its_order_is_about_to_leave_does_no
 
 
 def test_what_is_learned_of_an_earlier_attempt_leaves_the_newest_the_current_one() -> None:
-    first, second = (new_attempt(fence, worker="worker:1", incarnation="a") for fence in (1, 2))
+    first, second = (new_attempt(fence, worker="worker:1", incarnation="a", version="v") for fence in (1, 2))
     execution = EXECUTION.model_copy(update={"attempts": [first, second]})
 
     late = with_attempt(execution, first.model_copy(update={"late_end": "it completed"}))

@@ -80,7 +80,7 @@ def _record(execution: Execution) -> JsonObject:
         "trace": execution.trace,
         "priority": execution.priority,
         "source": _source(execution.source),
-        "attempts": [_attempt(one) for one in execution.attempts[-_ATTEMPTS_MAX:]],
+        "attempts": [_attempt(one, execution.version) for one in execution.attempts[-_ATTEMPTS_MAX:]],
         "created_at": iso(execution.created_ns),
         "started_at": iso(execution.started_ns),
         "ended_at": iso(execution.ended_ns),
@@ -318,13 +318,15 @@ def _source(source: Source) -> JsonObject:
     return source.model_dump(exclude_none=True)
 
 
-def _attempt(attempt: Attempt) -> JsonObject:
+def _attempt(attempt: Attempt, version: str) -> JsonObject:
     entry: JsonObject = {
         "number": attempt.number,
         "worker": attempt.worker,
         "started_at": iso(attempt.started_ns),
         "ended_at": iso(attempt.ended_ns),
     }
+    if attempt.version not in (None, version):
+        entry["version"] = attempt.version
     if attempt.failure is not None:
         entry["error"] = _brief_error(attempt.failure)
     for name in ("stopped_by", "telemetry"):
