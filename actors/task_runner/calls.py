@@ -120,7 +120,7 @@ class CallDesk:
     async def _withdraw(self, execution_id: str) -> None:
         live = await self._desk.accepting(execution_id)
         if live is not None:
-            await self._dispatcher.cancel(live, _WITHDRAWN)
+            await self._dispatcher.give_up(live, _WITHDRAWN)
 
 
 def _lineage(parent: Execution, body: RunTask) -> Lineage:

@@ -91,7 +91,7 @@ class Dispatcher:
         self._spawn = spawn
         self._timeout_of = timeout_of
         self._attempt_ended = attempt_ended
-        self.families = Families(ledger, workers, lambda live, reason: spawn(self._give_up(live, reason), "give up"))
+        self.families = Families(ledger, workers, lambda live, reason: spawn(self.give_up(live, reason), "give up"))
         self.losses = Losses(ledger, workers, self._settle, lease_of)
         self.reports = Reports(ledger, link, spawn, self._follow, found_other)
 
@@ -146,7 +146,7 @@ class Dispatcher:
 
     def order(self, live: Live, task: Task, worker: Worker) -> None:
         """Send the recorded attempt on its way."""
-        live.ordering = True
+        live.ordering, live.doubtful = True, False
         self._spawn(self._order(live, task, worker), "order")
 
     async def _start(self, live: Live, worker: Worker) -> None:
@@ -208,8 +208,8 @@ class Dispatcher:
             await self._undelivered(live, fence)
         except IpcError as error:
             log.warning("the fate of an order is unknown", worker=worker.name, error=str(error))
-            live.ordering = False
-            rpc.cast(self._link, messages.REREGISTER, Reregister(), target=worker.name)
+            live.ordering, live.doubtful = False, True
+            self._ask(worker.name)
         else:
             live.ordering = False
             if live.state.fence == fence and live.attempt is not None and not live.state.status.terminal:
@@ -221,7 +221,7 @@ class Dispatcher:
         seconds = self._timeout_of(task)
         return seconds if live.deadline is None else min(seconds, max(_SECONDS_MIN, live.deadline - self._now()))
 
-    async def _give_up(self, live: Live, reason: str) -> None:
+    async def give_up(self, live: Live, reason: str) -> None:
         """Ask an execution to stop that nobody waits for any more, as long as the store cannot take it."""
         while not live.state.status.terminal:
             try:
@@ -309,9 +309,14 @@ class Dispatcher:
         self.fill()
 
     def _adopt(self, live: Live, attempt: Attempt, worker: Worker) -> None:
+        live.doubtful = False
         worker.assign(live.execution.execution_id, attempt.fence, live.execution.version)
         if live.state.cancel_requested:
             self.stop(live)
+
+    def _ask(self, worker: str | None) -> None:
+        """Have a worker say what it has in hand."""
+        rpc.cast(self._link, messages.REREGISTER, Reregister(), target=worker)
 
     def _stop_strays(self, worker: Worker, held: set[tuple[str, int]]) -> None:
         """End attempts that the worker runs but that are not current any more; their reports would be refused."""
@@ -322,6 +327,9 @@ class Dispatcher:
 
     async def expire_leases(self, *, uptime_seconds: float) -> None:
         """Give up attempts whose worker has been silent too long; the runner is up for `uptime_seconds`."""
+        for live in self._ledger.live.values():
+            if live.doubtful and live.state.status.active and live.attempt is not None:
+                self._ask(live.attempt.worker)  # what was asked before may be lost
         await self.losses.expire_leases(now=self._now(), uptime_seconds=uptime_seconds)
 
     async def expire_deadlines(self) -> None:

@@ -22,6 +22,7 @@ class Live:
         lock: Held while an event is applied, so that the store sees one transition after the other.
         deadline: Loop time at which it must have ended; None: only its task's own time is limited.
         ordering: An order for its current attempt is on its way, its fate not known yet.
+        doubtful: Nor could it be learned from the answer: its worker has to say whether it has it.
     """
 
     execution: Execution
@@ -29,6 +30,7 @@ class Live:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     deadline: float | None = None
     ordering: bool = False
+    doubtful: bool = False
     _waiting: dict[asyncio.Event, None] = field(default_factory=dict[asyncio.Event, None])  # in order of arrival
 
     def ended(self, fence: int, failure: Failure | None) -> Ended:
