@@ -9,7 +9,9 @@ from actors.task_runner.actor import TaskRunner
 from actors.worker.actor import WorkerActor
 from ipc.link import Link
 from ratchet.models import Attempt, Category, Execution, Failure, Status
-from tests.simulation.tasks import AGAIN, QUICK_SECONDS
+from ratchet.next_attempt import DEATHS_MAX, is_death
+from tests.simulation.attempts import wrong_with_attempts
+from tests.simulation.tasks import QUICK_SECONDS
 from tests.simulation.truth import Truth
 from tests.simulation.world import ACTORS, CHILDREN, World
 
@@ -38,6 +40,7 @@ def _left_in_runner(runner: TaskRunner) -> list[str]:
     tables = {
         "executions": runner._ledger.live,
         "the queue": list(dispatcher.queue),
+        "timers": list(dispatcher.delays._timers),
         "being accepted": runner._desk._accepting,
         "held by workers": held,
         "lent slots": runner._workers.waiting,
@@ -100,9 +103,7 @@ def _wrong_with(execution: Execution, truth: Truth) -> list[str]:
     key, found = execution.execution_id, list[str]()
     if not execution.status.terminal:
         return [f"is {execution.status.value} for ever"]
-    effects = truth.effects[key]
-    if effects > 1 and execution.task_id != AGAIN:
-        found.append(f"is not idempotent and had its effect {effects} times")
+    found += wrong_with_attempts(execution, truth)
     last = execution.attempts[-1] if execution.attempts else None
     ran = truth.ran.get((key, last.fence)) if last is not None else None
     match execution.status:
@@ -121,6 +122,8 @@ def _wrong_with(execution: Execution, truth: Truth) -> list[str]:
 
 def _true(failure: Failure, execution: Execution, last: Attempt | None, truth: Truth) -> bool:
     """Whether an execution failed of what it says that it failed of."""
+    if failure.category is Category.TIMEOUT and execution.deadline_ns is not None:
+        return True  # its caller's time was up, wherever it was then
     if last is None:
         return failure.category is Category.TASK_BROKEN
     ran = truth.ran.get((execution.execution_id, last.fence))
@@ -139,6 +142,9 @@ def _true(failure: Failure, execution: Execution, last: Attempt | None, truth: T
             return {"ZygoteDied": worker in truth.zygote_ends, "LeaseExpired": gone or truth.unheard}.get(
                 failure.type, gone or truth.unheard
             )
+        case Category.POISON:
+            deaths = [one for one in execution.attempts if one.failure is not None and is_death(one.failure)]
+            return len(deaths) == len(failure.details["deaths"]) == DEATHS_MAX
         case Category.TASK_BROKEN:
             return failure.type == "VersionChanged"
         case _:

@@ -11,7 +11,7 @@ from ratchet.errors import RatchetError
 from ratchet.messages import Procedure
 from ratchet.models import Execution, Source
 from tests.simulation.loop import context_of
-from tests.simulation.tasks import AGAIN, PLAIN, QUICK
+from tests.simulation.tasks import AGAIN, PLAIN, QUICK, TOUGH, TRIED
 from tests.simulation.world import CLIENT, World
 
 _TRIES_MAX = 60
@@ -59,7 +59,7 @@ class Clients:
         chance = self._chance
         number = len(self._submitted)
         earlier = self._submitted[-1].idempotency_key if self._submitted and chance.random() < 0.05 else None
-        task = chance.choice([PLAIN, AGAIN, AGAIN, QUICK])
+        task = chance.choice([PLAIN, AGAIN, AGAIN, QUICK, TRIED, TOUGH])
         body = Submit(
             execution_id=f"e{number}",
             task_id=task,
@@ -67,6 +67,7 @@ class Clients:
             source=Source(kind="cli"),
             wait_seconds=chance.choice([0, 0.5, 60]),
             priority=chance.choice([0, 0, 5]),
+            timeout_seconds=chance.choice([None, None, None, None, 4.0]),
             idempotency_key=earlier or (f"k{number}" if chance.random() < 0.3 else None),
         )
         self._submitted.append(body)
@@ -136,17 +137,20 @@ def script(chance: Random, depth: int = 0) -> dict[str, Any]:
 
 
 def _step(chance: Random, depth: int) -> list[Any]:
-    what = chance.choices(["sleep", "log", "print", "progress", "raise", "exit", "call"], [6, 6, 2, 2, 1, 1, 2])[0]
+    kinds = {"sleep": 6, "log": 6, "print": 2, "progress": 2, "raise": 1, "flaky": 2, "exit": 1, "call": 2}
+    what = chance.choices([*kinds], [*kinds.values()])[0]
     match what:
         case "sleep":
             return [what, chance.choice([0.001, 0.05, 0.5, 2.0, 8.0])]
         case "log":
             return [what, chance.choices([1, 3, 30, 700], [6, 6, 6, 1])[0]] if chance.random() < 0.3 else [what, 2]
         case "call" if depth < _DEPTH_MAX:
-            task = chance.choice([PLAIN, AGAIN, QUICK])
+            task = chance.choice([PLAIN, AGAIN, QUICK, TRIED])
             called = script(chance, depth + 1)
             return [what, {"task": task, "input": called, "timeout": chance.choice([None, None, 3.0])}]
         case "call":
             return ["sleep", 0.01]
+        case "flaky":
+            return [what, chance.choice([1, 2, 5])]
         case _:
             return [what, 3]

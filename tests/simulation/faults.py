@@ -143,6 +143,7 @@ class Faults:
     def _set_clock(self) -> None:
         seconds = self._chance.choice([-3600.0, -5.0, 5.0, 3600.0])
         self._note(f"the wall clock is set by {seconds} s")
+        self._world.truth.clock_set = True
         self._world.loop.wall_offset += seconds
 
     def _edit(self) -> None:

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ratchet.models import Category, Failure, Task
+from ratchet.models import Category, Failure, RetryPolicy, Task
 from tests.simulation.loop import Process, context_of
 from tests.simulation.machine import Machine
 from tests.simulation.truth import Ran
@@ -17,8 +17,13 @@ from tests.simulation.truth import Ran
 if TYPE_CHECKING:
     from tests.simulation.children import SimulatedChild
 
-PLAIN, AGAIN, QUICK = "plain", "again", "quick"
+# Nothing but itself; idempotent; with little time; tried again after errors; and after deaths, too.
+PLAIN, AGAIN, QUICK, TRIED, TOUGH = "plain", "again", "quick", "tried", "tough"
+TASKS = (PLAIN, AGAIN, QUICK, TRIED, TOUGH)
+IDEMPOTENT = (AGAIN, TOUGH)
 QUICK_SECONDS = 1.5
+POLICY = RetryPolicy(max_attempts=3, waits_seconds=[0.4, 3.0], jitter=0.5, timeouts=True)
+POLICIES = {TRIED: POLICY, TOUGH: POLICY}
 _IMPORT_SECONDS = 0.05
 _DEATH_SECONDS = 0.03
 
@@ -107,10 +112,11 @@ class ChildProcess:
                 path=path,
                 version=version,
                 input_schema={"type": "object"},
-                idempotent=name == AGAIN,
+                idempotent=name in IDEMPOTENT,
+                retry=POLICIES.get(name),
                 timeout_seconds=QUICK_SECONDS if name == QUICK else None,
             ).model_dump(mode="json")
-            for name in (PLAIN, AGAIN, QUICK)
+            for name in TASKS
         ]
         return {"version": version, "files": [path], "tasks": tasks}
 
@@ -133,6 +139,8 @@ class ChildProcess:
             failure = _failure(Category.CANCELLED, "Cancelled", self._cancel or "")
         except TaskError as error:
             failure = _failure(Category.EXCEPTION, "TaskError", str(error))
+            if order["task_id"] in POLICIES:
+                failure = failure.model_copy(update={"retryable": True, "retry_after_seconds": error.after_seconds})
         self._task = None
         self._span(ran)
         self._done(failure=failure)
@@ -167,8 +175,8 @@ class ChildProcess:
                     self.end.say("progress", {"current": argument, "at_ns": 1})
                 case "call":
                     await self._call(order, argument)
-                case "raise":
-                    raise TaskError(str(argument))
+                case "raise" | "flaky":
+                    _fail_until(argument if what == "flaky" else None, order["attempt"])
                 case _:
                     self.die(None, int(argument))
                     await asyncio.sleep(0)
@@ -204,8 +212,20 @@ class ChildProcess:
             raise TaskError(f"what was called ended as {reply['body']['status']}")
 
 
+def _fail_until(last: int | None, attempt: int) -> None:
+    """Raise in each attempt up to the last that is to fail; None: in every one."""
+    if last is None:
+        raise TaskError("in every attempt")
+    if attempt <= last:
+        raise TaskError(f"not in attempt {attempt}", after_seconds=last / 2)
+
+
 class TaskError(Exception):
-    """What a task raises."""
+    """What a task raises, perhaps with the time after which it wants to be tried again."""
+
+    def __init__(self, message: str, *, after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.after_seconds = after_seconds
 
 
 def _failure(category: Category, kind: str, message: str) -> Failure:

@@ -9,10 +9,10 @@ import pytest
 from ipc.errors import IpcError
 from ratchet import messages, rpc
 from ratchet.bodies.executions import CancelExecution, GetExecution, Submit
-from ratchet.models import Execution, Source, Status
+from ratchet.models import Category, Execution, Source, Status
 from tests.simulation.check import leftovers, violations
 from tests.simulation.play import play
-from tests.simulation.tasks import PLAIN
+from tests.simulation.tasks import PLAIN, TOUGH, TRIED
 from tests.simulation.world import ACTORS, RUNNER, World
 
 SHORT_STEPS = 6
@@ -133,3 +133,26 @@ def test_a_runner_that_dies_between_commit_and_order_loses_nothing(tmp_path: Pat
         assert (await submitted).status is Status.COMPLETED
 
     assert _tell(story, tmp_path).truth.effects["e"] == 1
+
+
+def test_an_attempt_that_waits_is_neither_forgotten_nor_hurried_by_a_runner_that_dies(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        body = _submission("e", ["flaky", 2]).model_copy(update={"task_id": TRIED})
+        submitted = asyncio.create_task(_submit(world, body))
+        for _ in range(2):
+            await asyncio.sleep(0.8)  # it wants a second's pause after each attempt that fails
+            world.kill(RUNNER)
+        ended = await submitted
+        assert (ended.status, [one.number for one in ended.attempts]) == (Status.COMPLETED, [1, 2, 3])
+
+    assert _tell(story, tmp_path).truth.effects["e"] == 3
+
+
+def test_what_kills_one_process_after_the_other_is_poison(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        body = _submission("e", ["exit", 3]).model_copy(update={"task_id": TOUGH})
+        ended = await _submit(world, body)
+        assert ended.failure is not None
+        assert ended.failure.category is Category.POISON
+
+    assert _tell(story, tmp_path).truth.effects["e"] == 3

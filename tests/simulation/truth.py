@@ -41,6 +41,7 @@ class Truth:
         drained: Incarnations of workers that were asked to end.
         zygote_ends: Incarnations of workers whose zygote died at least once.
         unheard: Workers that were stopped, parted or slowed down at some time, or whose runner was.
+        clock_set: The wall clock was set at some time.
         lies: What somebody was told and was not so.
         tracebacks: What an actor logged that its authors did not expect.
     """
@@ -56,6 +57,7 @@ class Truth:
     drained: set[str] = field(default_factory=set[str])
     zygote_ends: set[str] = field(default_factory=set[str])
     unheard: bool = False
+    clock_set: bool = False
     lies: list[str] = field(default_factory=list[str])
     tracebacks: list[str] = field(default_factory=list[str])
 
