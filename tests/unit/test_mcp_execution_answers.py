@@ -17,7 +17,7 @@ from actors.mcp_front.tools.table import TOOLS
 from actors.mcp_front.wording import Wording
 from ipc.errors import ExpiredError, TooLargeError
 from ratchet.errors import ForbiddenError, InvalidInputError, QueueFullError, UnknownExecutionError
-from ratchet.models import Attempt, Category, ExceptionInfo, ProcessEnd, Progress, Status
+from ratchet.models import Attempt, Category, ExceptionInfo, NextAttempt, ProcessEnd, Progress, Status
 from tests.unit.mcp_examples import MS, START_NS, WORDING, execution, failure
 
 RESULT_BYTES_MAX = 256 * 1024
@@ -287,3 +287,22 @@ def test_a_submission_without_an_answer_names_the_execution_to_look_for() -> Non
 
 def test_durations_are_those_of_the_execution() -> None:
     assert ran(ended_ns=START_NS + 12 * MS).structured["duration_ms"] == 12
+
+
+def test_an_execution_that_waits_for_its_next_attempt_says_which_when_and_why() -> None:
+    following = NextAttempt(number=2, starts_ns=START_NS, failure=failure(), failed=1, max_attempts=3)
+    answer = status(status=Status.QUEUED, next_attempt=following, waiting_for="attempt 2 starts soon")
+    assert answer.structured["next_attempt"] == {
+        "number": 2,
+        "starts_at": answer.structured["created_at"],
+        "failed": 1,
+        "max_attempts": 3,
+        "error": {"type": "RowError", "message": "row 7 is bad", "category": "exception"},
+    }
+    assert answer.text.count("attempt 2 starts soon") == 1
+
+
+def test_a_failure_that_is_not_tried_again_says_why() -> None:
+    answer = ran(status=Status.FAILED, failure=failure(gave_up="it failed 3 times, as often as it may"))
+    assert answer.structured["error"]["gave_up"] == "it failed 3 times, as often as it may"
+    assert "Not tried again: it failed 3 times" in answer.text
