@@ -5,8 +5,6 @@ disk, as Ratchet waits for its own. Its end is asked for again and again, since 
 """
 
 import asyncio
-import socket
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,11 +15,9 @@ import httpx
 from benchmarks.figure import Figure
 from benchmarks.http_calls import HELLO, Target, clients, figures_of, interleave, ratchet_target
 from benchmarks.peer_environment import environment
-from benchmarks.processes import ROOT, free_port, running, running_ratchet
+from benchmarks.processes import ROOT, await_start, free_port, listens, running, running_ratchet
 from benchmarks.redis_server import running_redis
 
-_START_SECONDS = 60.0
-_POLL_SECONDS = 0.05
 _ASK_AGAIN_SECONDS = 0.001
 _TASKS: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
 
@@ -70,15 +66,5 @@ def _running_fastmcp(python: Path, redis: str) -> Generator[str]:
     port = free_port()
     log = ROOT / "build" / "peers" / "fastmcp.log"
     with running([str(python), str(ROOT / "benchmarks" / "fastmcp_server.py"), str(port), redis], log=log) as process:
-        deadline = time.monotonic() + _START_SECONDS
-        while not _listens(port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"skipped: FastMCP does not run: {log.read_text()[-1000:]}")
-            time.sleep(_POLL_SECONDS)
+        await_start(process, "FastMCP", lambda: listens(port), log=log)
         yield f"http://127.0.0.1:{port}/mcp"
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0

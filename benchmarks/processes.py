@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,11 +88,7 @@ def running_ratchet(tasks: str = _TASKS, configuration: str = "") -> Generator[F
 def started(folder: Folder) -> Generator[None]:
     """`ratchet up` for a project, ready to be called."""
     with running(folder.command("up"), log=folder.path / "up.log") as process:
-        deadline = time.monotonic() + _START_SECONDS
-        while folder.ask("tasks") is None:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"ratchet up did not start:\n{(folder.path / 'up.log').read_text()[-4000:]}")
-            time.sleep(_POLL_SECONDS)
+        await_start(process, "ratchet up", lambda: folder.ask("tasks") is not None, log=folder.path / "up.log")
         yield
 
 
@@ -101,11 +97,7 @@ def running_bare_http() -> Generator[str]:
     """The bare server over Streamable HTTP; gives its address."""
     port = free_port()
     with running([sys.executable, "-m", "benchmarks.bare_server", "http", str(port)]) as process:
-        deadline = time.monotonic() + _START_SECONDS
-        while not _answers(port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("the bare server did not start")
-            time.sleep(_POLL_SECONDS)
+        await_start(process, "the bare server", lambda: listens(port))
         yield f"http://127.0.0.1:{port}/mcp"
 
 
@@ -135,6 +127,22 @@ def running(
                 process.wait()
 
 
+def await_start(
+    process: "subprocess.Popen[bytes]", name: str, ready: Callable[[], bool], log: Path | None = None
+) -> None:
+    """Wait until a process is ready.
+
+    Raises:
+        RuntimeError: It ended, or was not in time; with the end of its log, where there is one.
+    """
+    deadline = time.monotonic() + _START_SECONDS
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            said = "" if log is None else f":\n{log.read_text()[-4000:]}"
+            raise RuntimeError(f"{name} did not start{said}")
+        time.sleep(_POLL_SECONDS)
+
+
 def free_port() -> int:
     """A port that nobody listens on at this moment."""
     with socket.socket() as probe:
@@ -142,7 +150,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _answers(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether somebody does on loopback."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0

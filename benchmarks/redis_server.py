@@ -1,17 +1,12 @@
 """A Redis of its own for a comparison: on loopback, in a folder that is gone afterwards, as durable as Ratchet is."""
 
 import shutil
-import socket
 import tempfile
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.processes import free_port, running
-
-_START_SECONDS = 10.0
-_POLL_SECONDS = 0.05
+from benchmarks.processes import await_start, free_port, listens, running
 
 
 @contextmanager
@@ -30,18 +25,5 @@ def running_redis() -> Generator[str]:
         log = Path(folder) / "redis.log"
         place = ["--bind", "127.0.0.1", "--port", str(port), "--dir", folder]
         with running([program, *place, *durable], log=log) as process:
-            deadline = time.monotonic() + _START_SECONDS
-            while not _answers(port):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"skipped: redis-server does not run: {log.read_text()[-1000:]}")
-                time.sleep(_POLL_SECONDS)
+            await_start(process, "redis-server", lambda: listens(port), log=log)
             yield f"redis://127.0.0.1:{port}/0"
-
-
-def _answers(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as probe:
-            probe.sendall(b"PING\r\n")
-            return probe.recv(16).startswith(b"+PONG")
-    except OSError:
-        return False
