@@ -6,14 +6,14 @@ only what is idempotent goes on, and not over `DEATHS_MAX` dead processes. A *sh
 nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ratchet.models import Category, Failure, RetryPolicy
+from ratchet.models import Attempt, Category, Failure, RetryPolicy
+from ratchet.retry import WAIT_SECONDS_MAX
 
 DEATHS_MAX: Final = 3
-WAIT_SECONDS_MAX: Final = 86_400.0
 POISON: Final = "PoisonExecution"
 NOT_DELIVERED: Final = "NotDelivered"
 
@@ -41,6 +41,15 @@ class Past:
 
     failures: int = 0
     deaths: tuple[Death, ...] = ()
+
+    @classmethod
+    def of(cls, attempts: Iterable[Attempt]) -> "Past":
+        """What is recorded of these."""
+        past = cls()
+        for attempt in attempts:
+            if attempt.failure is not None:
+                past = past.after(attempt.fence, attempt.failure)
+        return past
 
     def after(self, attempt: int, failure: Failure) -> "Past":
         """With one more."""

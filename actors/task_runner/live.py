@@ -74,17 +74,13 @@ class Live:
 
 def restored(execution: Execution, asks: frozenset[str] = frozenset()) -> Live:
     """A live execution from what the store says of it."""
-    past = Past()
-    for attempt in execution.attempts:
-        if attempt.failure is not None:
-            past = past.after(attempt.fence, attempt.failure)
     state = State(
         status=execution.status,
         fence=execution.attempts[-1].fence if execution.attempts else 0,
         idempotent=execution.idempotent,
         retry=execution.retry,
         cancel_requested=execution.cancel_requested is not None,
-        past=past,
+        past=Past.of(execution.attempts),
         asks=asks,
     )
     return Live(execution=execution, state=state, deadline=_deadline(execution))

@@ -35,17 +35,13 @@ def next_attempt_of(execution: Execution) -> NextAttempt | None:
     ended = [one for one in execution.attempts if one.failure is not None]
     if execution.due_ns is None or not ended:
         return None
-    past = Past()
-    for attempt in ended:
-        if attempt.failure is not None:
-            past = past.after(attempt.fence, attempt.failure)
     last = ended[-1]
     assert last.failure is not None
     return NextAttempt(
         number=last.number + 1,
         starts_ns=execution.due_ns,
         failure=last.failure,
-        failed=past.failures,
+        failed=Past.of(ended).failures,
         max_attempts=None if execution.retry is None or is_death(last.failure) else execution.retry.max_attempts,
     )
 
