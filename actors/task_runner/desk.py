@@ -377,13 +377,18 @@ def _earlier(one: float | None, other: float | None) -> float | None:
     return min((at for at in (one, other) if at is not None), default=None)
 
 
+def _same_input(one: JsonObject, other: JsonObject) -> bool:
+    """Whether they are the same JSON; that of an execution just accepted is the very object, and may be large."""
+    return one is other or _canonical(one) == _canonical(other)
+
+
 def _canonical(task_input: JsonObject) -> str:
     """The same text for the same JSON; to Python `1`, `1.0` and `true` are equal."""
     return json.dumps(task_input, sort_keys=True)
 
 
 def _require_same(found: Execution, body: Submit) -> None:
-    if found.task_id == body.task_id and _canonical(found.input) == _canonical(body.input):
+    if found.task_id == body.task_id and _same_input(found.input, body.input):
         return
     used = "execution id" if found.execution_id == body.execution_id else f"idempotency key {body.idempotency_key!r}"
     raise IdempotencyConflictError(
