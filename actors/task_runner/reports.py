@@ -9,12 +9,13 @@ little later, for many at once.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Sequence
 from itertools import takewhile
 from typing import Any, TypeVar
 
 import structlog
 
+from actors.task_runner.attempt_table import AttemptTable
 from actors.task_runner.ledger import Ledger
 from actors.task_runner.live import Live, with_attempt
 from ipc.errors import IpcError
@@ -41,7 +42,6 @@ _OUTDATED_MAX = 20  # attempts of one execution, in a row, that may find another
 _OUTDATED = "VersionChanged"
 
 Spawn = Callable[[Coroutine[Any, Any, Any], str], object]
-_Key = tuple[str, int]  # execution and fence: an attempt may be over before the one before it is proven
 RequestT = TypeVar("RequestT", bound=Model)
 
 
@@ -73,8 +73,9 @@ class Reports:
         self._follow = follow
         self._found_other = found_other
         self.counters: Counter[str] = Counter()
-        self._unproven: dict[_Key, Attempt] = {}  # recorded as incomplete, the stores have not answered yet
-        self._proven: dict[_Key, Attempt] = {}  # they have, and it is not noted yet
+        # An attempt may be over before the one before it is proven.
+        self._unproven = AttemptTable()  # recorded as incomplete, the stores have not answered yet
+        self._proven = AttemptTable()  # they have, and it is not noted yet
         self._noting = False
 
     async def take(self, body: AttemptReport, source: str) -> None:
@@ -99,19 +100,17 @@ class Reports:
             raise
         finally:
             send_rest()  # where no end was recorded
-            self._settle((body.execution_id, body.fence), await self._stored(body, rest))
+            self._settle(body, await self._stored(body, rest))
 
     def pending(self, execution_id: str) -> bool:
         """Whether something about it is still to be stored."""
-        return any(key[0] == execution_id for held in (self._unproven, self._proven) for key in held)
+        return execution_id in self._unproven or execution_id in self._proven
 
     def seen(self, execution: Execution) -> Execution:
         """The execution with what is known of its telemetry by now; None where the stores have not answered yet."""
-        for fence in [one.fence for one in execution.attempts]:
-            key = (execution.execution_id, fence)
-            attempt = self._unproven.get(key) or self._proven.get(key)
-            if attempt is not None:
-                execution = with_attempt(execution, attempt)
+        known = {**self._proven.of(execution.execution_id), **self._unproven.of(execution.execution_id)}
+        for attempt in known.values():
+            execution = with_attempt(execution, attempt)
         return execution
 
     async def close(self) -> None:
@@ -144,11 +143,11 @@ class Reports:
             outdated = outdated and _outdated_before(live.execution, body.fence) < _OUTDATED_MAX
         event = Undelivered(body.fence) if outdated else live.ended(body.fence, body.failure)
         if carries:  # whoever waits for the end must not be told that something is missing
-            self._unproven[body.execution_id, body.fence] = attempt.model_copy(update={"telemetry": None})
+            self._unproven.put(body.execution_id, attempt.model_copy(update={"telemetry": None}))
         try:
             effect = await self._ledger.apply(live, event, attempt=attempt, output=body.output, announcing=announcing)
         except BaseException:
-            self._unproven.pop((body.execution_id, body.fence), None)
+            self._unproven.pop(body.execution_id, body.fence)
             raise
         self._follow(live, effect)
 
@@ -159,7 +158,7 @@ class Reports:
             if attempt.fence != body.fence or attempt.worker != source:
                 continue
             if attempt.ended_ns == body.ended_ns:  # that runner died, perhaps, before the stores had answered
-                self._unproven[body.execution_id, body.fence] = attempt
+                self._unproven.put(body.execution_id, attempt)
             elif attempt.ended_ns is not None and attempt.late_end is None:
                 await self._note_late(body, attempt)
 
@@ -225,12 +224,12 @@ class Reports:
             else:
                 return
 
-    def _settle(self, key: _Key, telemetry: Telemetry) -> None:
+    def _settle(self, body: AttemptReport, telemetry: Telemetry) -> None:
         """The stores have answered, or not in time: then what is recorded is true already."""
-        attempt = self._unproven.pop(key, None)
+        attempt = self._unproven.pop(body.execution_id, body.fence)
         if attempt is None or telemetry == "incomplete":
             return
-        self._proven[key] = attempt.model_copy(update={"telemetry": "complete"})
+        self._proven.put(body.execution_id, attempt.model_copy(update={"telemetry": "complete"}))
         self._note_later()
 
     def _note_later(self) -> None:
@@ -244,11 +243,11 @@ class Reports:
         await self._note()
 
     async def _note(self) -> None:
-        proven = dict(self._proven)
+        proven = self._proven.all()
         if not proven:
             return None
         try:
-            await self._ledger.store.record_attempts([(key[0], attempt) for key, attempt in proven.items()])
+            await self._ledger.store.record_attempts(proven)
         except StoreError as error:
             log.warning("complete telemetry could not be noted", executions=len(proven), error=error.message)
             if len(proven) < _PROVEN_MAX:
@@ -256,13 +255,13 @@ class Reports:
             # Given up: what is recorded stays on the safe side.
         else:
             self._note_in_memory(proven)
-        for key in proven:
-            self._proven.pop(key, None)
+        for execution_id, attempt in proven:
+            self._proven.pop(execution_id, attempt.fence)
         return None
 
-    def _note_in_memory(self, proven: Mapping[_Key, Attempt]) -> None:
+    def _note_in_memory(self, proven: Sequence[tuple[str, Attempt]]) -> None:
         """The same for executions that go on with another attempt."""
-        for (execution_id, _), attempt in proven.items():
+        for execution_id, attempt in proven:
             live = self._ledger.live.get(execution_id)
             if live is not None:
                 live.execution = with_attempt(live.execution, attempt)
