@@ -13,6 +13,7 @@ from actors.task_runner.callers import Callers
 from actors.task_runner.calls import CallDesk
 from actors.task_runner.catalogue import Catalogue
 from actors.task_runner.cluster import Cluster
+from actors.task_runner.describing import describe
 from actors.task_runner.desk import Desk
 from actors.task_runner.dispatcher import Dispatcher
 from actors.task_runner.housekeeping import Housekeeping
@@ -26,21 +27,20 @@ from actors.task_runner.presence import HubPresence
 from actors.task_runner.toolbox import Toolbox
 from actors.task_runner.workers import Workers, stood_still
 from ipc.access import AccessTable
-from ipc.errors import IpcError
 from ipc.handshake import fits
 from ipc.hub import Hub, Peer
-from ipc.link import Request
+from ipc.link import Method, Request
 from ipc.liveness import Liveness
 from ratchet import messages, rpc
 from ratchet.access import ACCESS
 from ratchet.actor import ActorHost
-from ratchet.bodies.attempts import AttemptProgress, AttemptReport, DescribeFile, FileDescription, RegisterWorker
+from ratchet.bodies.attempts import AttemptProgress, AttemptReport, RegisterWorker
 from ratchet.bodies.common import Empty
 from ratchet.bodies.executions import ListTasks
 from ratchet.bodies.health import Health
 from ratchet.bodies.node_work import FindCode, FoundCode, WorkerExit
 from ratchet.cluster.names import actor_name, node_of
-from ratchet.errors import ForbiddenError, RatchetError, UnavailableError
+from ratchet.errors import ForbiddenError, RatchetError
 from ratchet.health import ProcessHealth
 from ratchet.messages import Admission, Admit, AppendAudit, AuditPage, ReadAudit, ToolsChanged
 from ratchet.models import Category, Failure, ProcessEnd, Status, Task
@@ -55,7 +55,6 @@ from ratchet.supervision.exits import ExitReport
 
 log = structlog.stdlib.get_logger("task-runner")
 
-_DESCRIBE_SECONDS = 60.0
 _WORKER_SECONDS = 15.0
 _TICK_SECONDS = 1.0
 _FRONT = "mcp-front"
@@ -77,7 +76,11 @@ class TaskRunner:
         self._asks = AskDesk(self._ledger, asks, callers)
         self._audit = AuditStore(database)
         self._limiter = RateLimiter()
-        self._catalogue = Catalogue(config.tasks.paths, self._describe, self._ledger.store.save_catalogue)
+        self._catalogue = Catalogue(
+            config.tasks.paths,
+            lambda path: describe(path, self._workers, self._link),
+            self._ledger.store.save_catalogue,
+        )
         self._code = NodeCode(
             presence=HubPresence(lambda: self.hub.peers, cluster.registry if cluster is not None else None),
             ask=self._ask_for_code,
@@ -98,9 +101,7 @@ class TaskRunner:
             on_gone=self._on_gone,
             clock=host.clock,
         )
-        methods: dict[
-            str, rpc.Handler | rpc.StreamHandler
-        ] = {}  # filled below: what serves needs the link, and the link what it serves
+        methods: dict[str, Method] = {}  # filled below: what serves needs the link, and the link what it serves
         self._link = self.hub.local_link(methods)
         self._dispatcher = Dispatcher(
             ledger=self._ledger,
@@ -369,31 +370,6 @@ class TaskRunner:
             broken_files=len(self._catalogue.broken),
             cluster=self._nodes.overview(),
         )
-
-    async def _describe(self, path: str) -> FileDescription:
-        """Have a worker describe a task file; waits for one at start-up.
-
-        Raises:
-            UnavailableError: No worker did.
-        """
-        try:
-            async with asyncio.timeout(_WORKER_SECONDS):
-                while (worker := self._workers.describer(now=asyncio.get_running_loop().time())) is None:
-                    self._workers.registered.clear()
-                    await self._workers.registered.wait()
-            return await rpc.call(
-                self._link,
-                messages.DESCRIBE_FILE,
-                DescribeFile(path=path),
-                target=worker.name,
-                timeout_seconds=_DESCRIBE_SECONDS,
-            )
-        except TimeoutError:
-            raise UnavailableError(
-                f"no worker is connected that could load {path}; `ratchet status` shows why"
-            ) from None
-        except (IpcError, RatchetError) as error:
-            raise UnavailableError(f"{path} could not be described: {error}; try again") from error
 
     def _timeout_of(self, task: Task) -> float:
         limits = self._host.setup.config.limits
