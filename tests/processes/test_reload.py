@@ -25,6 +25,12 @@ TASKS = {
                 open("begun", "w").close()
             time.sleep(seconds)
             return os.getppid()
+
+        @task
+        def held() -> None:
+            open(f"held-{os.getpid()}", "w").close()
+            while not os.path.exists("released"):
+                time.sleep(0.01)
         """
 }
 
@@ -77,15 +83,15 @@ async def test_workers_are_replaced_while_calls_go_on(project: RunningProject) -
 
 async def test_progress_is_told_and_only_one_reload_goes_on(project: RunningProject) -> None:
     async with project.client() as client, asyncio.timeout(BOUND_SECONDS):
-        running = [
-            asyncio.create_task(told(client, "execute_task", task_id="where", input={"seconds": 1.0})) for _ in range(4)
-        ]
+        running = [asyncio.create_task(told(client, "execute_task", task_id="held", input={})) for _ in range(4)]
+        await eventually_async(lambda: len(list(project.folder.glob("held-*"))) == 4, "every slot is taken")
         shell = CommandLine(project)
         first = asyncio.create_task(asyncio.to_thread(shell.run_process, "reload"))
         await eventually_async(lambda: len(pids(project)) == 3, "a spare worker has come")
         second = await asyncio.to_thread(shell.run_process, "reload")
         assert "already" in second.err
         assert second.code == 1
+        (project.folder / "released").touch()
         done = await first
         assert [(await one)["status"] for one in running] == ["completed"] * 4
     assert "worker:3 (for the time being) starts" in done.err
