@@ -18,8 +18,9 @@ from ratchet import messages
 from ratchet.bodies.executions import GetExecution, Submit
 from ratchet.cli.connection import Client, connect
 from ratchet.errors import RatchetError
-from ratchet.models import Execution, Source
-from tests.harness import RunningProject, eventually_async, running_project
+from ratchet.models import Category, Execution, Failure, Source
+from ratchet.next_attempt import DEATHS_MAX
+from tests.harness import Json, RunningProject, eventually_async, running_project
 
 KILLS = 20
 OUTSTANDING = 50
@@ -157,6 +158,15 @@ async def kill_one(project: RunningProject, kind: str, count: int, rng: random.R
     return time.monotonic() - started
 
 
+def causes(failure: Failure) -> list[str]:
+    """How an execution ended; of one that is poison, how each of the attempts did that made it so."""
+    if failure.category is not Category.POISON:
+        return [failure.category.value]
+    deaths: list[Json] = failure.details["deaths"]
+    assert len(deaths) == DEATHS_MAX
+    return [death["category"] for death in deaths]
+
+
 @pytest.mark.parametrize(
     ("kind", "categories"),
     [
@@ -179,7 +189,7 @@ async def test_kills_under_load_lose_nothing_and_run_nothing_twice(kind: str, ca
                 seconds += [await kill_one(project, kind, count, rng)]
         assert_whole(load)
         failures = [one.failure for one in load.ended.values() if one.failure is not None]
-        assert {failure.category.value for failure in failures} <= categories
+        assert {cause for failure in failures for cause in causes(failure)} <= categories
         for failure in failures:
             assert failure.process is not None
             assert failure.process.process.partition(":")[0] == kind
