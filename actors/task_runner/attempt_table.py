@@ -8,13 +8,19 @@ _NONE: Mapping[int, Attempt] = {}
 
 
 class AttemptTable:
-    """Whether there is any of an execution is a single look, however many there are: pruning asks for each one."""
+    """Whether there is any of an execution is a single look, however many there are: pruning asks for each one.
+
+    Its length is the number of executions.
+    """
 
     def __init__(self) -> None:
         self._by_execution: dict[str, dict[int, Attempt]] = {}
 
     def __contains__(self, execution_id: object) -> bool:
         return execution_id in self._by_execution
+
+    def __len__(self) -> int:
+        return len(self._by_execution)
 
     def put(self, execution_id: str, attempt: Attempt) -> None:
         """Add one, or replace the one of its fence."""

@@ -21,4 +21,7 @@ def test_attempts_of_one_execution_are_apart_and_it_is_there_until_the_last_is_g
     assert table.pop("a", 2) == _attempt(2)
     assert "a" not in table
     assert not table.of("a")
+    assert len(table) == 1
     assert table.all() == [("b", _attempt(1))]
+    table.pop("b", 1)
+    assert not table
