@@ -72,7 +72,6 @@ class Catalogue:
     def remember(self, path: str, description: FileDescription) -> None:
         """Take a description from an earlier run that the caller knows to be of the files as they are."""
         self._enter(path, description, _stamp(description))
-        self._index()
 
     def doubt_broken(self) -> None:
         """Have broken files described again: something that they lack may be installed by now."""
@@ -86,11 +85,12 @@ class Catalogue:
         gone = self._entries.keys() - set(found)
         for path in gone:
             del self._entries[path]
+        if gone:
+            self._index()
         stale = [path for path in found if not self._fresh(path)]
         if stale:
             await asyncio.gather(*(self._update(path) for path in stale))
         if stale or gone:
-            self._index()
             await self._save({path: entry.description for path, entry in self._entries.items()})
 
     async def find(self, task_id: str, client: Client | None = None) -> Task:
@@ -222,10 +222,12 @@ class Catalogue:
         return description.broken is not None or not ids <= {task.task_id for task in description.tasks}
 
     def _enter(self, path: str, description: FileDescription, stamp: Stamp | None) -> None:
+        """Know a file as described, and its tasks with it: whoever comes next finds nothing to describe."""
         ids = frozenset(task.task_id for task in description.tasks)
         if description.broken is not None and path in self._entries:
             ids = self._entries[path].ids
         self._entries[path] = Entry(description, stamp, stamp is not None and is_young(stamp), ids)
+        self._index()
 
     def _index(self) -> None:
         self.generation += 1
